@@ -1,0 +1,78 @@
+"""Every metric edgeobs emits about itself, declared once: name, type, unit, help, labels."""
+
+from typing import Literal, NamedTuple
+
+
+class Metric(NamedTuple):
+    """A metric as /metrics shows it. Counters are named with ``_total``."""
+
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ()
+    unit: str = ""
+    buckets: tuple[float, ...] = ()
+
+
+METRICS: dict[str, Metric] = {
+    "edgeobs_requests_total": Metric(
+        "counter", "Requests from senders, by protocol and HTTP status (or gRPC code).", ("protocol", "code")
+    ),
+    "edgeobs_request_bytes_total": Metric(
+        "counter", "Bytes received in request bodies, as they came over the wire.", ("protocol",), "bytes"
+    ),
+    "edgeobs_points_received_total": Metric("counter", "Points decoded from requests.", ("protocol",)),
+    "edgeobs_points_rejected_total": Metric(
+        "counter",
+        "Points refused: over a series limit, for a node the sender may not speak for, or invalid.",
+        ("reason",),
+    ),
+    "edgeobs_points_dropped_total": Metric(
+        "counter",
+        "Points taken but not scored: duplicate, out of order, not finite, stale, too old, from the future.",
+        ("reason",),
+    ),
+    "edgeobs_points_late_total": Metric(
+        "counter", "Points scored at their own time but too late to act upon."
+    ),
+    "edgeobs_counter_resets_total": Metric("counter", "Resets seen in cumulative series."),
+    "edgeobs_samples_scored_total": Metric("counter", "Feature samples that a detector scored."),
+    "edgeobs_detector_errors_total": Metric(
+        "counter", "Batches that a detector failed on; the rest of the pipeline went on.", ("detector",)
+    ),
+    "edgeobs_series": Metric("gauge", "Live series."),
+    "edgeobs_series_limit": Metric("gauge", "Series that may live at once."),
+    "edgeobs_series_expired_total": Metric("counter", "Series forgotten because nothing was heard of them."),
+    "edgeobs_nodes": Metric("gauge", "Nodes by heartbeat.", ("state",)),
+    "edgeobs_queue_bytes": Metric("gauge", "Bytes of requests waiting for the pipeline.", (), "bytes"),
+    "edgeobs_queue_limit_bytes": Metric(
+        "gauge", "Bytes of requests that may wait before senders are told to come back.", (), "bytes"
+    ),
+    "edgeobs_queue_shed_total": Metric(
+        "counter", "Requests turned away because the queue was full.", ("protocol",)
+    ),
+    "edgeobs_pipeline_lag_seconds": Metric(
+        "gauge", "How long the last finished request had waited and worked.", (), "seconds"
+    ),
+    "edgeobs_step_duration_seconds": Metric(
+        "histogram",
+        "Time from the last byte of a request to its last decision.",
+        (),
+        "seconds",
+        (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0),
+    ),
+    "edgeobs_incidents": Metric("gauge", "Incidents that are not resolved.", ("scope",)),
+    "edgeobs_incidents_opened_total": Metric("counter", "Incidents opened.", ("scope",)),
+    "edgeobs_decisions_total": Metric(
+        "counter", "Decisions on proposed actions.", ("verb", "verdict", "rule")
+    ),
+    "edgeobs_external_alerts_total": Metric("counter", "Alerts that Alertmanager told us of.", ("status",)),
+    "edgeobs_alerts_sent_total": Metric("counter", "Alerts sent to an Alertmanager replica.", ("result",)),
+    "edgeobs_store_errors_total": Metric(
+        "counter", "Failed writes of incidents, decisions or snapshots.", ("what",)
+    ),
+    "edgeobs_store_healthy": Metric("gauge", "1 while incidents and decisions can be written."),
+    "edgeobs_snapshot_timestamp_seconds": Metric(
+        "gauge", "When detector state was last saved.", (), "seconds"
+    ),
+    "edgeobs_build_info": Metric("gauge", "Always 1.", ("version", "decoder")),
+}

@@ -1,0 +1,138 @@
+"""Who is who: dense integer ids for series and nodes, bounded, with idle expiry."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
+
+from edgeobs.signals import Identity, Int32s, Kind, Labels, Resource, Source
+
+_START = 1024
+
+
+class SeriesTable:
+    """Series and node identities by id.
+
+    An id is an index into every per-series state array of the pipeline; ids of expired series are used again,
+    so whoever holds state by id resets it for what `expire` returns. Columns double when they are full:
+    size state arrays by ``capacity``.
+
+    Parameters
+    ----------
+    limit
+        How many series may live at once, ≥ 1.
+
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.capacity = min(_START, limit)
+        self.epoch = 0  # rises when ids were freed: anything keyed by bytes or labels must look again
+        self.kind = np.zeros(self.capacity, np.int8)
+        self.node = np.full(self.capacity, -1, np.int32)
+        self.owner = np.full(self.capacity, -1, np.int32)
+        self.seen_ns = np.zeros(self.capacity, np.int64)  # last arrival, our clock
+        self.identities: list[Identity | None] = []
+        self.by_identity: dict[Identity, int] = {}
+        self.owned: Counter[int] = Counter()  # principal id → live series
+        self.nodes: list[Source] = []  # by node id: the source that introduced the node
+        self.by_place: dict[Resource, int] = {}
+        self._free: list[int] = []
+        self._sources: dict[Labels, Source] = {}
+        self._pairs: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def __len__(self) -> int:
+        return len(self.by_identity)
+
+    def source(self, attributes: Labels, resource: Resource) -> Source:
+        """The one Source object of these attributes, so that its memory is shared by its series."""
+        known = self._sources.get(attributes)
+        if known is None:
+            known = self._sources[attributes] = Source(attributes, resource)
+        return known
+
+    def intern(self, identity: Identity, owner: int, now_ns: int) -> int | None:
+        """The id of a series, new or known; None when it is new and the table is full."""
+        known = self.by_identity.get(identity)
+        if known is not None:
+            return known
+        if len(self.by_identity) >= self.limit:
+            return None
+        shared = tuple(self._pairs.setdefault(pair, pair) for pair in identity.labels)
+        identity = identity._replace(labels=shared, source=self.source(*identity.source))
+        number = self._free.pop() if self._free else self._append()
+        self.by_identity[identity] = number
+        self.identities[number] = identity
+        self.kind[number] = identity.kind
+        self.node[number] = self.node_of(identity.source)
+        self.owner[number] = owner
+        self.seen_ns[number] = now_ns
+        self.owned[owner] += 1
+        return number
+
+    def derive(self, parent: int, stat: str, kind: Kind, unit: str, now_ns: int) -> int | None:
+        """The id of what `features` computes from a series, ``parent:stat``; None when the table is full."""
+        identity = self[parent]
+        derived = identity._replace(name=f"{identity.name}:{stat}", kind=kind, unit=unit)
+        return self.intern(derived, int(self.owner[parent]), now_ns)
+
+    def __getitem__(self, number: int) -> Identity:
+        """The identity of a live id; KeyError for any other."""
+        identity = self.identities[number] if 0 <= number < len(self.identities) else None
+        if identity is None:
+            raise KeyError(number)
+        return identity
+
+    def node_of(self, source: Source) -> int:
+        """The id of the node a source sits on; −1 when its resource names none."""
+        place = source.resource.place()
+        if not place.node:
+            return -1
+        known = self.by_place.get(place)
+        if known is None:
+            known = self.by_place[place] = len(self.nodes)
+            self.nodes.append(source)
+        return known
+
+    def expire(self, before_ns: int) -> Int32s:
+        """Forget the series not heard since ``before_ns``; their ids, returned, may be used again at once."""
+        old = np.flatnonzero((self.seen_ns[: len(self.identities)] < before_ns) & self._alive())
+        self.drop(old.tolist())
+        return old.astype(np.int32)
+
+    def drop(self, numbers: Iterable[int]) -> None:
+        """Forget series by id; ids that are not alive are ignored."""
+        dropped = False
+        for number in numbers:
+            identity = self.identities[number]
+            if identity is None:
+                continue
+            del self.by_identity[identity]
+            self.identities[number] = None
+            self.owned[int(self.owner[number])] -= 1
+            self.node[number] = self.owner[number] = -1
+            self._free.append(number)
+            dropped = True
+        if dropped:
+            self.epoch += 1
+            self._share_again()
+
+    def _alive(self) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+        return self.owner[: len(self.identities)] >= 0
+
+    def _append(self) -> int:
+        number = len(self.identities)
+        if number == self.capacity:
+            self.capacity = min(2 * self.capacity, self.limit)
+            more = self.capacity - number
+            self.kind = np.concatenate([self.kind, np.zeros(more, np.int8)])
+            self.node = np.concatenate([self.node, np.full(more, -1, np.int32)])
+            self.owner = np.concatenate([self.owner, np.full(more, -1, np.int32)])
+            self.seen_ns = np.concatenate([self.seen_ns, np.zeros(more, np.int64)])
+        self.identities.append(None)
+        return number
+
+    def _share_again(self) -> None:
+        """Let go of sources and label pairs that no live series uses."""
+        self._sources = {i.source.attributes: i.source for i in self.by_identity}
+        self._pairs = {pair: pair for i in self.by_identity for pair in i.labels}

@@ -1,0 +1,299 @@
+"""The nouns every stage shares: plain data, standard library and NumPy only.
+
+Times are Unix nanoseconds (``int``; 0 means unknown) unless a name ends in another unit.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Int32s = NDArray[np.int32]
+Int64s = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+Labels = tuple[tuple[str, str], ...]
+"""Sorted by name, no name twice."""
+
+Counts = Counter[tuple[str, ...]]
+"""What a stage counts: (metric name of the catalogue, label values in its order) → total since start."""
+
+SECOND = 1_000_000_000
+STALE_NAN = np.uint64(0x7FF0000000000002).view(np.float64)
+"""Prometheus's stale marker; OTLP's "no recorded value" is carried as the same bits."""
+
+
+class Kind(IntEnum):
+    """What a value of a series means, and so what becomes of it in `features`."""
+
+    GAUGE = 0  # a level
+    COUNTER = 1  # cumulative and monotonic: becomes a rate
+    DELTA = 2  # the increase since the last sample: becomes a rate
+    UPDOWN = 3  # cumulative, not monotonic: a level
+    UPDOWN_DELTA = 4  # the change since the last sample, either way: becomes a rate
+    HISTOGRAM = 5  # cumulative buckets
+    HISTOGRAM_DELTA = 6  # buckets since the last sample
+    SUMMARY = 7  # quantiles as the sender estimated them, with cumulative count and sum
+
+
+class Resource(NamedTuple):
+    """Where a series comes from. Empty strings are unknown."""
+
+    cluster: str = ""
+    zone: str = ""
+    node: str = ""
+    namespace: str = ""
+    workload: str = ""
+    pod: str = ""
+
+    def place(self) -> "Resource":
+        """The node alone, without what runs on it."""
+        return Resource(self.cluster, self.zone, self.node)
+
+
+class Source(NamedTuple):
+    """A sender's resource, whole: two that differ in any attribute are two."""
+
+    attributes: Labels
+    resource: Resource
+
+
+class Identity(NamedTuple):
+    """What makes a series itself. Tuples all the way down: hashed and compared in C."""
+
+    source: Source
+    name: str  # as Prometheus spells it, with unit and _total
+    labels: Labels  # the point's attributes and the scope, as Prometheus maps them
+    kind: Kind
+    unit: str = ""
+
+    def text(self) -> str:
+        """``name{label="value"}``, as PromQL would select it, without the resource."""
+        inside = ",".join(f'{k}="{v}"' for k, v in self.labels)
+        return f"{self.name}{{{inside}}}" if inside else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who speaks: what a bearer token, a client certificate or loopback stands for."""
+
+    id: int  # small and dense; 0 is loopback without a token
+    name: str
+    nodes: frozenset[str] | None  # node names it may speak for; None is any
+    max_series: int
+
+
+@dataclass(frozen=True, slots=True)
+class Distributions:
+    """m histogram or summary points; row i owns ``edge[first[i]:first[i+1]]`` and the same of ``weight``.
+
+    For histograms ``edge`` is a bucket's upper bound (+Inf last, ascending) and ``weight`` the count in that
+    bucket alone; for summaries a quantile in [0, 1] and its value. ``total`` is NaN where no sum was sent.
+    """
+
+    series: Int32s
+    time_ns: Int64s
+    start_ns: Int64s
+    count: Floats
+    total: Floats
+    first: Int64s
+    edge: Floats
+    weight: Floats
+
+    @staticmethod
+    def none() -> "Distributions":
+        """No rows."""
+        i, f = np.zeros(0, np.int64), np.zeros(0)
+        return Distributions(np.zeros(0, np.int32), i, i, f, f, np.zeros(1, np.int64), f, f)
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """What a decoder makes of one request: n scalar points as they were sent, in the sender's order.
+
+    ``rejected`` maps a reason (``limit``, ``forbidden``, ``invalid``) to the points left out of every column.
+    """
+
+    series: Int32s
+    time_ns: Int64s
+    start_ns: Int64s
+    value: Floats
+    distributions: Distributions = field(default_factory=Distributions.none)
+    rejected: dict[str, int] = field(default_factory=dict)
+
+    @staticmethod
+    def none() -> "Points":
+        """Nothing was sent: a step that only lets time pass."""
+        i = np.zeros(0, np.int64)
+        return Points(np.zeros(0, np.int32), i, i, np.zeros(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """n feature samples, finite, per series in ascending time; a series may occur more than once."""
+
+    series: Int32s
+    time_ns: Int64s
+    value: Floats
+    late: Bools  # its time is long past on our clock: scored, never acted upon
+
+    @staticmethod
+    def none() -> "Batch":
+        """No samples."""
+        return Batch(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.bool_))
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """For each sample of a Batch: surprise in decades, and what was expected.
+
+    ``score`` is −log₁₀ of the tail probability under what the series had shown before, in [0, 20]; 0 while
+    the series is too young. ``spread`` > 0 is one standard deviation; it and ``expected`` are NaN until then.
+    """
+
+    score: Floats
+    expected: Floats
+    spread: Floats
+
+
+HeartState = Literal["young", "alive", "late", "silent", "retired"]
+
+
+class Heartbeat(NamedTuple):
+    """When a node was last heard, on our own clock."""
+
+    place: Resource
+    state: HeartState
+    heard_ns: int
+    interval_ns: int  # how often it usually speaks
+
+
+class Absence(NamedTuple):
+    """Something that should speak and does not. ``scope`` says what is missing."""
+
+    scope: Literal["exporter", "node", "zone", "cluster"]
+    place: Resource  # node empty for a zone, zone empty too for a cluster
+    since_ns: int
+    detail: str  # for people: "28 of 30 nodes silent", "hwmon (12 series) of a node that otherwise speaks"
+
+
+class ExternalAlert(NamedTuple):
+    """An alert that Alertmanager told us of (webhook v4)."""
+
+    fingerprint: str
+    status: Literal["firing", "resolved"]
+    place: Resource
+    name: str
+    summary: str
+    starts_ns: int
+    ends_ns: int  # 0 while firing
+
+
+class Point(NamedTuple):
+    """One sample of an evidence plot; ``low`` and ``high`` bound the expected range, NaN while unknown."""
+
+    time_ns: int
+    value: float
+    low: float
+    high: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One thing that speaks for an incident."""
+
+    source: Literal["series", "absence", "alert"]
+    text: str  # series: Identity.text(); otherwise a sentence
+    name: str  # metric, alert name, or scope of the absence
+    labels: Labels
+    unit: str
+    onset_ns: int
+    last_ns: int
+    score: float  # the highest so far, decades
+    weight: float  # share of the incident's score, in [0, 1]
+    value: float  # at the highest score; NaN for an absence or alert
+    expected: float
+    low: float
+    high: float
+    points: tuple[Point, ...] = ()  # bounded, ascending
+    calm: bool = False  # has not been abnormal for the hold time
+
+
+IncidentState = Literal["open", "ongoing", "resolved"]
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Scores that belong together. A new value replaces the old one; ``id`` stays."""
+
+    id: str
+    scope: Literal["node", "zone", "cluster"]
+    place: Resource
+    state: IncidentState
+    opened_ns: int
+    updated_ns: int
+    resolved_ns: int
+    score: float  # decades, the strongest evidence joined
+    title: str  # one line: what is abnormal, and the likeliest cause
+    evidence: tuple[Evidence, ...]  # likeliest cause first
+    simulated: bool = False
+
+
+Verb = Literal["cordon", "taint", "reschedule", "failover"]
+Verdict = Literal["allowed", "held", "denied"]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What a policy would do: nothing has been done yet."""
+
+    verb: Verb
+    target: Resource
+    patch: tuple[tuple[str, str], ...]  # JSON path → value, what the Kubernetes API would be sent
+    reason: str
+    policy: str
+    incident: str
+
+
+class Check(NamedTuple):
+    """What one rule of the guard said."""
+
+    rule: str
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the guard made of an action, always with the reason."""
+
+    id: str
+    action: Action
+    verdict: Verdict
+    rule: str  # the rule that decided; "all" when every one allowed
+    reason: str
+    checks: tuple[Check, ...]
+    dry_run: bool
+    decided_ns: int
+
+    def text(self) -> str:
+        """``would cordon edge-17: …``, ``held: …``, ``denied: …``."""
+        if self.verdict != "allowed":
+            return f"{self.verdict}: {self.action.verb} {self.action.target.node}: {self.reason}"
+        would = "would " if self.dry_run else ""
+        return f"{would}{self.action.verb} {self.action.target.node}: {self.action.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the cluster answered to an allowed decision; ``done`` is false in dry-run and on failure."""
+
+    decision: str
+    done: bool
+    answer: str
+    at_ns: int
