@@ -280,6 +280,8 @@ class Decision:
     checks: tuple[Check, ...]
     dry_run: bool
     decided_ns: int
+    evidence_ns: int = 0  # when the last byte of the request that carried the evidence had arrived
+    recorded_ns: int = 0  # when it was durable; 0 until then
 
     def text(self) -> str:
         """``would cordon edge-17: …``, ``held: …``, ``denied: …``."""

@@ -1,0 +1,1 @@
+"""Speed, latency and memory, measured beside a reference in the same run."""
