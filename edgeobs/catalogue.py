@@ -34,7 +34,7 @@ METRICS: dict[str, Metric] = {
     "edgeobs_points_late_total": Metric(
         "counter", "Points scored at their own time but too late to act upon."
     ),
-    "edgeobs_counter_resets_total": Metric("counter", "Resets seen in cumulative series."),
+    "edgeobs_series_resets_total": Metric("counter", "Resets seen in cumulative series."),
     "edgeobs_samples_scored_total": Metric("counter", "Feature samples that a detector scored."),
     "edgeobs_detector_errors_total": Metric(
         "counter", "Batches that a detector failed on; the rest of the pipeline went on.", ("detector",)
