@@ -9,7 +9,7 @@ _THINGS = frozenset({"system.device", "system.filesystem.mountpoint", "network.i
 
 
 def bound(readings: Iterable[Reading], at_most: int) -> tuple[list[Reading], int]:
-    """The readings of the first ``at_most`` things (devices, interfaces, …); how many things were left out."""
+    """The readings of the first ``at_most`` things (devices, mounts, …); how many things were left out."""
     kept: list[Reading] = []
     known: set[Labels] = set()
     beyond: set[Labels] = set()

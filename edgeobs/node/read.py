@@ -17,7 +17,6 @@ from pathlib import Path
 import psutil
 
 from edgeobs.node.readings import Reading
-from edgeobs.signals import Labels
 
 Found = Iterator[Reading]
 PROC, SYS = Path("/proc"), Path("/sys")
@@ -81,9 +80,8 @@ def filesystem() -> Found:
             continue  # gone, or not ours to look at: the other mounts are
         if not use.total:
             continue
-        labels: Labels = (("system.filesystem.mountpoint", place),)
-        if place in places:
-            labels = (("system.device", places[place].device), *labels)
+        device = (("system.device", places[place].device),) if place in places else ()
+        labels = (*device, ("system.filesystem.mountpoint", place))
         reserved = use.total - use.used - use.free
         for state, value in (("used", use.used), ("free", use.free), ("reserved", reserved)):
             inside = (*labels, ("system.filesystem.state", state))
