@@ -1,0 +1,1 @@
+"""Bytes → `Points`: decoders, interning, and the servers that receive."""
