@@ -8,17 +8,18 @@ import structlog
 from structlog.typing import Processor
 
 Level = Literal["debug", "info", "warning", "error"]
-Format = Literal["console", "json"]
+Format = Literal["auto", "console", "json"]
 
 _CHATTY = ("httpx", "httpcore", "uvicorn.access", "urllib3", "hpack")
 """Each writes a line per request: shown only at debug."""
 
 
-def logging_setup(level: Level = "info", fmt: Format = "console", stream: TextIO | None = None) -> None:
+def logging_setup(level: Level = "info", fmt: Format = "auto", stream: TextIO | None = None) -> None:
     """Send everything that structlog or the standard library logs to ``stream`` (None: standard error).
 
-    Call it once, at start; a second call replaces the first. JSON lines have ``timestamp`` (UTC, ISO 8601),
-    ``level``, ``logger``, ``event`` and the fields given with the event; an exception is one string.
+    Call it once, at start; a second call replaces the first. ``auto`` is console on a terminal, else JSON.
+    JSON lines have ``timestamp`` (UTC, ISO 8601), ``level``, ``logger``, ``event`` and the fields given with
+    the event; an exception is one string.
     """
     out = stream or sys.stderr
     shared: list[Processor] = [
@@ -56,8 +57,7 @@ def logging_setup(level: Level = "info", fmt: Format = "console", stream: TextIO
 
 
 def _render(fmt: Format, out: TextIO) -> list[Processor]:
-    if fmt == "json":
+    if fmt == "json" or (fmt == "auto" and not out.isatty()):
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
-    colours = out.isatty()
     plain = structlog.dev.plain_traceback
-    return [structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=plain)]
+    return [structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=plain)]

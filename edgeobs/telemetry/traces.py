@@ -1,5 +1,6 @@
 """The pipeline's own traces: nothing unless there is somewhere to send them."""
 
+import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -7,9 +8,11 @@ from opentelemetry.trace import NoOpTracer, Tracer
 
 from edgeobs import __version__
 
+_LAST_WORDS_S = 1.0
+
 
 class Traces(NamedTuple):
-    """A tracer, and what to call before the process ends (sends what is left; waits for it, bounded)."""
+    """A tracer, and what to call before the process ends: sends what is left, in at most a second."""
 
     tracer: Tracer
     close: Callable[[], None]
@@ -48,4 +51,11 @@ def tracer(endpoint: str | None, ratio: float = 0.01, instance: str = "") -> Tra
     )
     exporter = OTLPSpanExporter(endpoint=endpoint.rstrip("/") + "/v1/traces")
     provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=2048))
-    return Traces(provider.get_tracer("edgeobs", __version__), provider.shutdown)
+
+    def close() -> None:
+        # The exporter retries for 10 s when nobody answers; that thread dies with the process.
+        sending = threading.Thread(target=provider.shutdown, daemon=True)
+        sending.start()
+        sending.join(_LAST_WORDS_S)
+
+    return Traces(provider.get_tracer("edgeobs", __version__), close)
