@@ -18,18 +18,21 @@ class Settings:
     """TCP port; 0 takes any free one."""
 
     token_file: Path | None = None
-    """A file with the token that readers from other machines give, as a bearer token or as the password of
-    HTTP basic authentication (any user name). Without it only this machine is served."""
+    """A file with the token that every reader must give: as a bearer token, or as the password of HTTP basic
+    authentication with any user name. Without it only this machine is served."""
 
     allowed_hosts: tuple[str, ...] = ()
-    """Names under which the page may be asked for, besides the loopback ones and ``host``. ``*`` is any: safe
-    only with a token."""
+    """Names, besides ``localhost`` and the loopback addresses, under which the page may be asked for while
+    there is no token. The list keeps a foreign site from reading the page through a visitor's browser."""
 
     max_streams: Annotated[int, Ge(1), Le(1000)] = 32
     """Live pages at once; more are told to come back (503)."""
 
-    stream_interval_s: Annotated[float, Gt(0), Le(10)] = 0.4
-    """Seconds between two updates of a live page, at least."""
+    stream_interval_s: Annotated[float, Gt(0), Le(1)] = 0.4
+    """Seconds between two updates of a live page, at least. Also how long a page may hold up a shutdown."""
 
     heartbeat_s: Annotated[float, Gt(0), Le(60)] = 5.0
     """Seconds after which a live page on which nothing changed is told that the connection stands."""
+
+    stall_s: Annotated[float, Gt(0), Le(600)] = 20.0
+    """Seconds after which a live page that takes nothing off the wire is cut off."""

@@ -1,0 +1,270 @@
+"""The API's answers, as its OpenAPI description tells them."""
+
+from math import isfinite
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from edgeobs.signals import HeartState, IncidentState, Verb, Verdict
+from edgeobs.web.reader import State
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and isfinite(value) else None
+
+
+Number = Annotated[float | None, BeforeValidator(_finite)]
+Seconds = float | None
+
+
+class Model(BaseModel):
+    """Times (``…_s``) are Unix seconds and null when unknown, as is a number that is not finite."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, frozen=True)
+
+
+class Place(Model):
+    """Where something is. Empty strings are unknown, or wider than that."""
+
+    cluster: str
+    zone: str
+    node: str
+    node_id: str
+    """The node's id in this API; empty for a zone or cluster."""
+    zone_id: str
+    """The zone's id in this API."""
+
+
+class Node(Model):
+    """One node."""
+
+    id: str
+    """Cluster, zone and name, each percent-encoded, joined by slashes."""
+    zone_id: str
+    """The id of its zone."""
+    name: str
+    state: State
+    """At a glance: silence before anomaly, anomaly before lateness."""
+    heart: HeartState
+    """What its heartbeat alone says."""
+    score: Number
+    """Surprise of its most surprising series now, in decades: −log₁₀ of the tail probability."""
+    simulated: bool
+    """Whether it is a simulated node and no real one."""
+    series: int
+    """Live series that it sends."""
+    heard_s: Seconds
+    """When it was last heard, on our clock."""
+    incident_ids: tuple[str, ...]
+    """Its incidents that are not resolved."""
+
+
+class Zone(Model):
+    """One zone, without its nodes."""
+
+    id: str
+    """Cluster and zone, each percent-encoded, joined by a slash."""
+    cluster: str
+    name: str
+    """Empty for the nodes that name no zone."""
+    state: State
+    """``silent`` only when all of it is; otherwise the worst of its nodes."""
+
+
+class ZoneNodes(Zone):
+    """One zone with its nodes."""
+
+    nodes: tuple[Node, ...]
+
+
+class Fleet(Model):
+    """Every node that was heard of, by zone."""
+
+    version: int
+    """Grows with every change of anything published."""
+    now_s: Seconds
+    """When this was true."""
+    zones: tuple[ZoneNodes, ...]
+
+
+class Point(Model):
+    """One sample of an evidence plot."""
+
+    time_s: Seconds
+    value: Number
+    low: Number
+    """Lower end of the expected range; null while it was unknown."""
+    high: Number
+    """Upper end of the expected range."""
+    score: Number
+    """Surprise in decades."""
+
+
+class Evidence(Model):
+    """One thing that speaks for an incident."""
+
+    source: Literal["series", "absence", "alert"]
+    text: str
+    """A series as PromQL would select it; otherwise a sentence."""
+    name: str
+    """The metric, the alert, or what is absent."""
+    labels: dict[str, str]
+    unit: str
+    """UCUM, as OpenTelemetry sends it; empty when none was sent."""
+    onset_s: Seconds
+    """When it began to be abnormal."""
+    last_s: Seconds
+    """When it was last abnormal."""
+    score: Number
+    """The highest surprise so far, in decades."""
+    weight: Number
+    """Its share of the incident's score, 0 to 1."""
+    value: Number
+    """At the highest score."""
+    expected: Number
+    """What was expected then."""
+    low: Number
+    """Lower end of the range expected then."""
+    high: Number
+    """Upper end of the range expected then."""
+    calm: bool
+    """Whether it has been normal again for a while."""
+    points: tuple[Point, ...]
+    """Recent samples, ascending in time, bounded."""
+
+
+class Incident(Model):
+    """Abnormal things that belong together, without their evidence."""
+
+    id: str
+    scope: Literal["node", "zone", "cluster"]
+    place: Place
+    state: IncidentState
+    opened_s: Seconds
+    updated_s: Seconds
+    resolved_s: Seconds
+    score: Number
+    """Surprise of the strongest evidence, joined, in decades."""
+    title: str
+    """One line: what is abnormal and the likeliest cause."""
+    evidence_count: int
+    simulated: bool
+
+
+class IncidentDetail(Incident):
+    """An incident with its evidence, likeliest cause first."""
+
+    evidence: tuple[Evidence, ...]
+
+
+class Action(Model):
+    """What a policy would do."""
+
+    verb: Verb
+    target: Place
+    patch: dict[str, str]
+    """JSON path → value, as the Kubernetes API would be sent it."""
+    reason: str
+    policy: str
+    incident_id: str
+
+
+class Check(Model):
+    """What one rule of the guard said."""
+
+    rule: str
+    verdict: Verdict
+    reason: str
+
+
+class Decision(Model):
+    """What the guard made of an action."""
+
+    id: str
+    text: str
+    """One line: ``would cordon …``, ``held: …`` or ``denied: …``."""
+    verdict: Verdict
+    rule: str
+    """The rule that decided; ``all`` when every one allowed."""
+    reason: str
+    dry_run: bool
+    """Whether nothing is done even when allowed."""
+    decided_s: Seconds
+    action: Action
+    checks: tuple[Check, ...]
+
+
+class Receiver(Model):
+    """An address that senders may send to."""
+
+    protocol: str
+    address: str
+
+
+class Status(Model):
+    """How edgeobs itself is."""
+
+    version: str
+    """Of the program."""
+    uptime_s: float
+    """Seconds since start."""
+    series: int
+    """Live series."""
+    series_limit: int
+    """Series that may live at once."""
+    samples_scored: int
+    """Samples scored since start."""
+    samples_per_s: Number
+    """Samples scored per second, of late."""
+    lag_s: Number
+    """Seconds that the last finished request had waited and worked."""
+    queue_bytes: int
+    """Bytes of requests that wait for the pipeline."""
+    queue_limit_bytes: int
+    """Bytes that may wait before senders are told to come back; 0 when unknown."""
+    store_healthy: bool
+    """Whether incidents and decisions can be written."""
+    decoder: str
+    """How requests are decoded: ``numba`` (fast) or ``upb``."""
+    warm: str
+    """What is still warming up; empty when nothing is."""
+    paused: bool
+    """Whether every action is paused."""
+    dry_run: bool
+    """Whether actions are only decided, never done."""
+    open_score: Number
+    """Score at which an incident opens, in decades."""
+    notices: tuple[str, ...]
+    """What an operator should know."""
+    receivers: tuple[Receiver, ...]
+
+
+class Readiness(Model):
+    """Whether requests would be served."""
+
+    ready: bool
+    checks: dict[str, str]
+    """Check → ``ok`` or what is wrong."""
+
+
+class Liveness(Model):
+    """The process lives and its event loop turns."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Problem(Model):
+    """Why a request was refused."""
+
+    detail: str
+
+
+class Change(Model):
+    """One message of the stream. The first of a connection holds everything, later ones what changed."""
+
+    version: int
+    now_s: Seconds
+    set: dict[Literal["status", "zones", "nodes", "incidents", "decisions"], dict[str, object]]
+    """Section → id → the new value, as the other routes answer it (the status has the id ``""``)."""
+    gone: dict[Literal["zones", "nodes", "incidents", "decisions"], tuple[str, ...]]
+    """Section → ids that are no more."""
