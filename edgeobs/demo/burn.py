@@ -1,0 +1,28 @@
+"""A real, bounded burn of this machine: every processor, and a part of the memory that is free."""
+
+import os
+import sys
+from pathlib import Path
+
+import psutil
+
+from edgeobs.demo.children import Children
+
+LONGEST_S = 30
+_MEMORY_SHARE = 0.25
+_MEMORY_MOST = 3 << 29  # 1.5 GiB
+_BURNER = Path(__file__).with_name("burner.py")
+
+
+def memory_bytes(available: int) -> int:
+    """How much of ``available`` bytes the burn takes: a quarter, 1.5 GiB at most."""
+    return min(int(available * _MEMORY_SHARE), _MEMORY_MOST)
+
+
+def burn(children: Children, seconds: float) -> None:
+    """Start the burn; it ends by itself within ``seconds`` (30 at most), or with us if that is sooner."""
+    limit = max(1, min(int(seconds), LONGEST_S))
+    wanted = memory_bytes(psutil.virtual_memory().available)
+    for number in range(len(os.sched_getaffinity(0))):
+        mine = wanted if number == 0 else 0
+        children.start(f"burn-{number}", [sys.executable, "-IS", str(_BURNER), str(limit), str(mine)])

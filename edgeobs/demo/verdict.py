@@ -1,0 +1,170 @@
+"""Did edgeobs do right? The fault schedule, the incidents and the decisions → rows of a table. Pure.
+
+Right is strict:
+
+- disk: the node has an incident, and an allowed dry-run ``cordon`` of that very node;
+- dark: the zone has an incident, at least one action for one of its nodes is held by the zone hold, and none
+  is allowed;
+- burn: this machine has an incident, and an allowed dry-run ``taint``. Where the machine was abnormal before
+  the burn began (others use it too) the incident and the taint may be older than the burn;
+- and every other allowed action is false, whatever it is, as is one that is not a dry run.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from edgeobs.demo.faults import Fault, FaultKind
+
+ZONE_HOLD = "zone_hold"
+"""The guard's rule that holds a zone that went dark as a whole."""
+RIGHT_VERB: dict[FaultKind, str] = {"disk": "cordon", "burn": "taint"}
+_AFTER_S = 60.0  # an action so long after a fault's end can still be because of it
+_CLOCK_S = 0.5  # when a fault began is known no better than this
+
+
+class Seen(NamedTuple):
+    """An incident, as far as the verdict needs it. Unix seconds; None: not yet."""
+
+    id: str
+    scope: str
+    zone: str
+    node: str
+    opened_s: float
+    resolved_s: float | None
+    title: str = ""
+
+
+class Decided(NamedTuple):
+    """A decision, as far as the verdict needs it."""
+
+    id: str
+    incident: str
+    verb: str
+    zone: str
+    node: str
+    verdict: str
+    rule: str
+    dry_run: bool
+    decided_s: float
+    text: str = ""
+    latency_ms: float | None = None  # request's last byte → decision recorded, as the core measured it
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the closing table."""
+
+    fault: str
+    noticed_s: float | None
+    decision: str
+    latency_ms: float | None
+    false_actions: int
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """The table, and what the exit code rests on."""
+
+    rows: tuple[Row, ...]
+    healthy_incidents: int  # on nodes without a fault: no failure, but told
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Everything that was not right; empty: exit 0."""
+        return tuple(problem for row in self.rows for problem in row.problems)
+
+
+def close(faults: Sequence[Fault], incidents: Sequence[Seen], decisions: Sequence[Decided]) -> Closing:
+    """Judge a run: a row for each fault, and one for all that had none."""
+    wrong = [d for d in decisions if d.verdict == "allowed" and not justified(d, faults, incidents)]
+    rows = [_row(fault, incidents, decisions, [d for d in wrong if _about(fault, d)]) for fault in faults]
+    rest = [d for d in wrong if not any(_about(fault, d) for fault in faults)]
+    rows.append(Row("none (healthy nodes)", None, "", None, len(rest), _blame(rest)))
+    healthy = [i for i in incidents if not any(_concerns(fault, i) for fault in faults)]
+    return Closing(tuple(rows), len(healthy))
+
+
+def justified(decision: Decided, faults: Sequence[Fault], incidents: Sequence[Seen]) -> bool:
+    """Whether a fault makes an allowed action right."""
+    return decision.dry_run and any(
+        _right(fault, decision) and (_during(fault, decision.decided_s) or _older(fault, decision, incidents))
+        for fault in faults
+    )
+
+
+def settled(fault: Fault, incidents: Sequence[Seen], decisions: Sequence[Decided]) -> bool:
+    """Whether a fault was noticed and the right decision made: nothing more to wait for."""
+    return not _row(fault, incidents, decisions, []).problems
+
+
+def _row(
+    fault: Fault, incidents: Sequence[Seen], decisions: Sequence[Decided], wrong: Sequence[Decided]
+) -> Row:
+    right = next((d for d in _by_time(decisions) if _answers(fault, d, incidents)), None)
+    noticed = _noticed(fault, incidents, right)
+    problems = [] if noticed is not None else [f"{fault.text()}: not noticed"]
+    if right is None:
+        got = [d.text for d in decisions if _about(fault, d) and d.decided_s >= fault.start_s - _CLOCK_S]
+        problems.append(f"{fault.text()}: no right decision; {'; '.join(got[:3]) or 'none was made'}")
+    text, latency = (right.text, right.latency_ms) if right else ("none", None)
+    return Row(fault.text(), noticed, text, latency, len(wrong), (*problems, *_blame(wrong)))
+
+
+def _answers(fault: Fault, decision: Decided, incidents: Sequence[Seen]) -> bool:
+    """Whether this is the decision that a fault calls for."""
+    if fault.kind == "dark":
+        held = decision.verdict == "held" and decision.rule == ZONE_HOLD
+        return held and _about(fault, decision) and _during(fault, decision.decided_s)
+    return decision.verdict == "allowed" and justified(decision, [fault], incidents)
+
+
+def _noticed(fault: Fault, incidents: Sequence[Seen], right: Decided | None) -> float | None:
+    """Seconds from a fault's beginning to its incident; what was open before counts once it is decided right."""
+    opened = [i.opened_s for i in incidents if _concerns(fault, i) and _during(fault, i.opened_s)]
+    if opened:
+        return max(min(opened) - fault.start_s, 0.0)
+    before = [i for i in incidents if _concerns(fault, i) and _open_at_start(fault, i)]
+    if before and right is not None:
+        return max(right.decided_s - fault.start_s, 0.0)
+    return None
+
+
+def _right(fault: Fault, decision: Decided) -> bool:
+    return decision.node == fault.target and decision.verb == RIGHT_VERB.get(fault.kind)
+
+
+def _older(fault: Fault, decision: Decided, incidents: Sequence[Seen]) -> bool:
+    """A decision on a real machine that was abnormal already, and still was when the burn began."""
+    return fault.kind == "burn" and any(
+        i.id == decision.incident and _open_at_start(fault, i) and decision.decided_s >= i.opened_s - _CLOCK_S
+        for i in incidents
+    )
+
+
+def _open_at_start(fault: Fault, incident: Seen) -> bool:
+    still = incident.resolved_s is None or incident.resolved_s > fault.start_s
+    return incident.opened_s < fault.start_s and still
+
+
+def _during(fault: Fault, t: float) -> bool:
+    return fault.start_s - _CLOCK_S <= t <= fault.end_s + _AFTER_S
+
+
+def _about(fault: Fault, decision: Decided) -> bool:
+    return fault.target == (decision.zone if fault.kind == "dark" else decision.node)
+
+
+def _concerns(fault: Fault, incident: Seen) -> bool:
+    if fault.kind == "dark":
+        return incident.scope == "zone" and incident.zone == fault.target
+    return incident.scope == "node" and incident.node == fault.target
+
+
+def _by_time(decisions: Sequence[Decided]) -> list[Decided]:
+    return sorted(decisions, key=lambda d: d.decided_s)
+
+
+def _blame(wrong: Sequence[Decided]) -> tuple[str, ...]:
+    return tuple(f"false action: {d.text or f'{d.verb} {d.node}'}" for d in wrong)
