@@ -1,13 +1,23 @@
 """Who is who: dense integer ids for series and nodes, bounded, with idle expiry."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from edgeobs.signals import Identity, Int32s, Kind, Labels, Resource, Source
+from edgeobs.signals import Bools, Identity, Int32s, Int64s, Kind, Labels, Resource, Source
 
 _START = 1024
+
+
+class TableState(NamedTuple):
+    """A copy of a table, cheap to take: identities are immutable and shared."""
+
+    identities: list[Identity | None]  # by series id; None where the id is free
+    owner: Int32s
+    seen_ns: Int64s
+    nodes: list[Source]  # by node id
 
 
 class SeriesTable:
@@ -38,7 +48,7 @@ class SeriesTable:
         self.nodes: list[Source] = []  # by node id: the source that introduced the node
         self.by_place: dict[Resource, int] = {}
         self._free: list[int] = []
-        self._sources: dict[Labels, Source] = {}
+        self._sources: dict[Source, Source] = {}
         self._pairs: dict[tuple[str, str], tuple[str, str]] = {}
 
     def __len__(self) -> int:
@@ -46,10 +56,8 @@ class SeriesTable:
 
     def source(self, attributes: Labels, resource: Resource) -> Source:
         """The one Source object of these attributes, so that its memory is shared by its series."""
-        known = self._sources.get(attributes)
-        if known is None:
-            known = self._sources[attributes] = Source(attributes, resource)
-        return known
+        source = Source(attributes, resource)
+        return self._sources.setdefault(source, source)
 
     def intern(self, identity: Identity, owner: int, now_ns: int) -> int | None:
         """The id of a series, new or known; None when it is new and the table is full."""
@@ -58,16 +66,8 @@ class SeriesTable:
             return known
         if len(self.by_identity) >= self.limit:
             return None
-        shared = tuple(self._pairs.setdefault(pair, pair) for pair in identity.labels)
-        identity = identity._replace(labels=shared, source=self.source(*identity.source))
         number = self._free.pop() if self._free else self._append()
-        self.by_identity[identity] = number
-        self.identities[number] = identity
-        self.kind[number] = identity.kind
-        self.node[number] = self.node_of(identity.source)
-        self.owner[number] = owner
-        self.seen_ns[number] = now_ns
-        self.owned[owner] += 1
+        self._place(number, identity, owner, now_ns)
         return number
 
     def derive(self, parent: int, stat: str, kind: Kind, unit: str, now_ns: int) -> int | None:
@@ -117,7 +117,43 @@ class SeriesTable:
             self.epoch += 1
             self._share_again()
 
-    def _alive(self) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+    def state(self) -> TableState:
+        """What `restore` takes."""
+        used = len(self.identities)
+        return TableState(
+            list(self.identities), self.owner[:used].copy(), self.seen_ns[:used].copy(), list(self.nodes)
+        )
+
+    def restore(self, state: TableState, owners: Sequence[int]) -> None:
+        """Fill an empty table, keeping every id; ``owners`` maps a stored principal id to today's.
+
+        Raises ValueError when the table is not empty or too small; it is then unchanged.
+        """
+        if self.identities:
+            raise ValueError("only an empty table can be restored")
+        if len(state.identities) > self.limit:
+            raise ValueError(f"{len(state.identities)} series in the snapshot, the limit is {self.limit}")
+        for source in state.nodes:
+            self.node_of(self.source(*source))
+        for number, identity in enumerate(state.identities):
+            self._append()
+            if identity is None:
+                self._free.append(number)
+            else:
+                self._place(number, identity, owners[state.owner[number]], int(state.seen_ns[number]))
+
+    def _place(self, number: int, identity: Identity, owner: int, now_ns: int) -> None:
+        shared = tuple(self._pairs.setdefault(pair, pair) for pair in identity.labels)
+        identity = identity._replace(labels=shared, source=self.source(*identity.source))
+        self.by_identity[identity] = number
+        self.identities[number] = identity
+        self.kind[number] = identity.kind
+        self.node[number] = self.node_of(identity.source)
+        self.owner[number] = owner
+        self.seen_ns[number] = now_ns
+        self.owned[owner] += 1
+
+    def _alive(self) -> Bools:
         return self.owner[: len(self.identities)] >= 0
 
     def _append(self) -> int:
@@ -134,5 +170,5 @@ class SeriesTable:
 
     def _share_again(self) -> None:
         """Let go of sources and label pairs that no live series uses."""
-        self._sources = {i.source.attributes: i.source for i in self.by_identity}
+        self._sources = {i.source: i.source for i in self.by_identity}
         self._pairs = {pair: pair for i in self.by_identity for pair in i.labels}

@@ -1,0 +1,5 @@
+"""``python -m edgeobs`` is ``edgeobs``."""
+
+from edgeobs.cli import main
+
+main()

@@ -1,0 +1,119 @@
+"""The command line. Exit codes: 0 done, 1 it did not work, 2 wrong usage or configuration."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from edgeobs import __version__
+from edgeobs.config import Config, ConfigError, load
+
+app = typer.Typer(
+    name="edgeobs",
+    help="Observability and self-healing for Kubernetes at the edge.\n\n"
+    "Takes in OTLP and Prometheus remote write, scores every series as it arrives, gathers what is abnormal "
+    "into incidents, and decides, within guard rails, what to do about them.",
+    epilog="Start with `edgeobs demo`. A core of your own: write a config file (an empty one will do), "
+    "look at it with `edgeobs check-config FILE`, then `edgeobs serve -c FILE`.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", metavar="FILE", help="YAML; without it every setting has its default."),
+]
+
+
+@app.command()
+def serve(config: ConfigFile = None) -> None:
+    """Run the core: receive, detect, decide; serve the page, the API and /metrics.
+
+    SIGTERM and Ctrl-C end it cleanly: what waits is processed, what was learned is saved.
+    """
+    from edgeobs.app import serve as run  # noqa: PLC0415  the servers are only imported by who serves
+
+    settings = _load(config)
+    try:
+        asyncio.run(run(settings))
+    except OSError as error:
+        _fail(f"{error}", 1)
+
+
+@app.command("check-config")
+def check_config(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The YAML file to look at.")],
+) -> None:
+    """Say whether a config file can be used; if not: which key, what it expects, what it found (exit 2)."""
+    _load(file)
+    typer.echo(f"{file}: ok")
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Recorded telemetry, .parquet or .csv.")],
+    config: ConfigFile = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Feed a recording through the same step as live telemetry; print incidents and decisions.
+
+    Long form has columns time, name, value and labels (node, zone, … are the place); wide form has a column a
+    series and a row a moment, with or without a time column.
+    """
+    from edgeobs.app import replay as run  # noqa: PLC0415  as above
+    from edgeobs.replay import RecordingError  # noqa: PLC0415
+
+    settings = _load(config)
+    try:
+        run(file, settings, progress=not quiet and sys.stderr.isatty())
+    except (RecordingError, OSError) as error:
+        _fail(str(error), 2)
+    except ModuleNotFoundError as error:
+        _fail(f"replay needs {error.name}: pip install 'edgeobs[replay]'", 1)
+
+
+@app.command()
+def demo(
+    once: Annotated[
+        bool,
+        typer.Option("--once", help="Headless: three faults, a closing table, exit 0 when all went right."),
+    ] = False,
+) -> None:
+    """Watch it work: this machine and a simulated site of 30 nodes, three faults, on loopback only.
+
+    Without --once it goes on until Ctrl-C.
+    """
+    from edgeobs.demo import run  # noqa: PLC0415  as above
+
+    raise typer.Exit(run(once=once))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(f"edgeobs {__version__}")
+
+
+def main() -> None:
+    """Entry point."""
+    app()
+
+
+def _load(path: Path | None) -> Config:
+    if path is None:
+        return Config()
+    try:
+        return load(path)
+    except ConfigError as error:
+        _fail(str(error), 2)
+    except OSError as error:
+        _fail(f"{path}: {error.strerror}", 2)
+
+
+def _fail(text: str, code: int) -> NoReturn:
+    typer.echo(text, err=True)
+    raise typer.Exit(code)

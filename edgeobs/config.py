@@ -1,0 +1,143 @@
+"""One YAML file → typed settings, or every error with its place."""
+
+import dataclasses
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import yaml
+from annotated_types import Ge, Gt, Le
+from pydantic import TypeAdapter, ValidationError
+
+from edgeobs import detect, features, incidents, ingest, remediate, web
+
+_MAX_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """The thread that owns the state, and what it keeps on disk."""
+
+    data_dir: Path = Path("edgeobs-data")
+    """Folder of the incident store and the snapshot; made when missing."""
+    snapshot_interval_s: Annotated[float, Gt(0), Le(3600)] = 15.0
+    """Seconds between two snapshots of what was learned: what a crash may lose."""
+    tick_s: Annotated[float, Ge(0.05), Le(10)] = 0.25
+    """Seconds between two steps when nothing arrives, and between two looks at who is silent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetrySettings:
+    """How edgeobs speaks of itself."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe line that is logged."""
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """``auto``: console on a terminal, JSON lines elsewhere."""
+    traces_endpoint: str = ""
+    """OTLP/HTTP endpoint for the pipeline's own traces, such as ``http://127.0.0.1:4318``; empty: none."""
+    traces_ratio: Annotated[float, Ge(0), Le(1)] = 0.01
+    """Share of requests that are traced, in [0, 1]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything that can be set. Every key has a default, so an empty file is a working core."""
+
+    server: ingest.Settings = field(default_factory=ingest.Settings)
+    limits: ingest.Limits = field(default_factory=ingest.Limits)
+    features: features.Settings = field(default_factory=features.Settings)
+    detect: detect.Settings = field(default_factory=detect.Settings)
+    incidents: incidents.Settings = field(default_factory=incidents.Settings)
+    alertmanager: incidents.AlertmanagerSettings = field(default_factory=incidents.AlertmanagerSettings)
+    remediate: remediate.Settings = field(default_factory=remediate.Settings)
+    web: web.Settings = field(default_factory=web.Settings)
+    engine: EngineSettings = field(default_factory=EngineSettings)
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
+
+
+class ConfigError(ValueError):
+    """The file cannot be used; ``problems`` has one line for each thing that is wrong with it."""
+
+    def __init__(self, file: str, problems: list[str]) -> None:
+        super().__init__("\n".join(f"{file}: {problem}" for problem in problems))
+        self.problems = problems
+
+
+def load(path: Path) -> Config:
+    """The settings in a file. Raises OSError, and ConfigError naming every wrong key."""
+    if path.stat().st_size > _MAX_BYTES:
+        raise ConfigError(str(path), [f"larger than {_MAX_BYTES} bytes"])
+    return parse(path.read_text(encoding="utf-8", errors="replace"), str(path))
+
+
+def parse(text: str, file: str = "config") -> Config:
+    """The settings in a YAML text; ``file`` names it in errors. Raises ConfigError."""
+    try:
+        found = yaml.load(text, Loader=_UniqueKeys)  # noqa: S506  a SafeLoader that also refuses duplicate keys
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise ConfigError(file, [" ".join(str(error).split())]) from error
+    found = {} if found is None else found
+    problems = list(_unknown(found, Config, ""))
+    try:
+        config = TypeAdapter(Config).validate_python(found)
+    except ValidationError as error:
+        problems += [_problem(e) for e in error.errors(include_url=False)]
+    if problems:
+        raise ConfigError(file, problems)
+    return config
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """A key given twice is a mistake, not a choice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key, _ in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else None
+            if name is not None and name in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {name!r} is given twice", key.start_mark
+                )
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
+def _unknown(found: object, kind: Any, path: str) -> Iterator[str]:
+    """A line for every key that no dataclass below ``kind`` has."""
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    if get_origin(kind) in (Union, UnionType):
+        options = [option for option in get_args(kind) if dataclasses.is_dataclass(option)]
+        kind = options[0] if options else kind
+    if dataclasses.is_dataclass(kind) and isinstance(found, dict):
+        known = get_type_hints(kind, include_extras=True)
+        for key, value in found.items():
+            place = f"{path}.{key}" if path else str(key)
+            if key in known:
+                yield from _unknown(value, known[key], place)
+            else:
+                expected = ", ".join(sorted(known))
+                yield f"{place}: expected one of {expected}; found {key!r}{_meant(key, known)}"
+    elif get_origin(kind) is tuple and isinstance(found, list):
+        for number, value in enumerate(found):
+            yield from _unknown(value, get_args(kind)[0], f"{path}[{number}]")
+
+
+def _meant(key: object, known: dict[str, Any]) -> str:
+    near = difflib.get_close_matches(str(key), known, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def _problem(error: Any) -> str:
+    place = ""
+    for part in error["loc"]:
+        place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
+    expected = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    found = repr(error["input"])
+    return (
+        f"{place or 'the file'}: expected {expected}; found {found if len(found) <= 80 else found[:77] + '…'}"
+    )

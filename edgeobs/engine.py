@@ -1,0 +1,195 @@
+"""The one thread that owns all state: takes requests from a bounded queue, steps, commits, answers."""
+
+import asyncio
+import gc
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import structlog
+
+from edgeobs.catalogue import METRICS
+from edgeobs.ingest.delivery import Delivery, Overloaded, Receipt, Unavailable
+from edgeobs.keep import Keeper
+from edgeobs.pipeline import Outputs, Pipeline
+from edgeobs.signals import SECOND, Counts, ExternalAlert, Incident, Points
+from edgeobs.telemetry import Histogram
+
+log = structlog.get_logger("edgeobs.engine")
+
+Decode = Callable[[Delivery, int], Points]
+ParseAlerts = Callable[[Delivery, int], list[ExternalAlert]]
+
+_DURATION = "edgeobs_step_duration_seconds"
+_GREW = 1.1  # the table grew by a tenth: its objects are here to stay, keep the collector off them
+
+
+class Job(NamedTuple):
+    """A delivery and who waits for it."""
+
+    delivery: Delivery
+    loop: asyncio.AbstractEventLoop
+    answer: "asyncio.Future[Receipt]"
+
+
+class Engine:
+    """Runs a pipeline on a thread of its own.
+
+    Parameters
+    ----------
+    pipeline, keeper
+        What decides, and what makes it durable. Only the engine's thread touches them once it runs.
+    decode, parse_alerts
+        A delivery and the time → points, or alerts; they raise what `Submit` may raise.
+    queue_bytes
+        Bytes of requests that may wait; past that `submit` raises Overloaded.
+    tick_ns
+        Time between two steps when nothing arrives.
+    publish
+        Called on the engine's thread after every tick.
+
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        keeper: Keeper,
+        decode: Decode,
+        parse_alerts: ParseAlerts,
+        *,
+        queue_bytes: int,
+        tick_ns: int,
+        counts: Counts,
+        publish: Callable[[], None] = lambda: None,
+        on_incidents: Callable[[Sequence[Incident]], None] = lambda _: None,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.pipeline, self.keeper = pipeline, keeper
+        self.counts = counts
+        self.queue_bytes = queue_bytes
+        self.lag_s = 0.0
+        self.duration = Histogram(METRICS[_DURATION].buckets)
+        self.publish = publish
+        self.on_incidents = on_incidents
+        self._decode, self._parse_alerts, self._clock, self._tick_ns = decode, parse_alerts, clock, tick_ns
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._bytes_in = 0  # written by the event loop alone
+        self._bytes_done = 0  # written by the engine's thread alone
+        self._ticked_ns = 0
+        self._frozen_at = 0
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="edgeobs-engine", daemon=True)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of requests that wait or are being worked on."""
+        return self._bytes_in - self._bytes_done
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs and has looked at the clock lately."""
+        fresh = self._clock() - self._ticked_ns < 40 * self._tick_ns
+        return self._thread.is_alive() and fresh
+
+    async def submit(self, delivery: Delivery) -> Receipt:
+        """Wait until a delivery is processed and what it caused is committed (`ingest.delivery.Submit`)."""
+        if self._stopping:
+            raise Unavailable("edgeobs is stopping")
+        size = len(delivery.body)
+        if self.waiting_bytes and self.waiting_bytes + size > self.queue_bytes:
+            raise Overloaded(retry_after_s=max(1.0, self.lag_s))
+        loop = asyncio.get_running_loop()
+        job = Job(delivery, loop, loop.create_future())
+        self._bytes_in += size
+        self._jobs.put(job)
+        return await job.answer
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._ticked_ns = self._clock()
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 1.5) -> bool:
+        """Finish what waits, save, end the thread; False when that took longer than ``timeout_s``."""
+        self._stopping = True
+        self._jobs.put(None)
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while True:
+            wait_ns = self._ticked_ns + self._tick_ns - self._clock()
+            try:
+                job = self._jobs.get(timeout=min(max(wait_ns, 0), self._tick_ns) / SECOND)
+            except queue.Empty:
+                job = None
+            if job is not None:
+                self._work(job)
+            elif self._stopping:
+                break
+            if self._clock() - self._ticked_ns >= self._tick_ns or self._clock() < self._ticked_ns:
+                self._tick()
+        self.keeper.close(self.pipeline, self._clock())
+
+    def _work(self, job: Job) -> None:
+        delivery = job.delivery
+        try:
+            receipt = self._process(delivery)
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] != "edgeobs":
+                log.exception("request_failed", format=delivery.format, sender=delivery.principal.name)
+            self._answer(job, error)
+        else:
+            self._answer(job, receipt)
+        self._bytes_done += len(delivery.body)
+        self.lag_s = (self._clock() - delivery.received_ns) / SECOND
+        self.duration.observe(max(self.lag_s, 0.0))
+
+    def _process(self, delivery: Delivery) -> Receipt:
+        now = self._clock()
+        if delivery.format == "alertmanager":
+            alerts = self._parse_alerts(delivery, now)
+            self._commit(
+                self.pipeline.step(Points.none(), now, delivery.received_ns, self.keeper.take(alerts))
+            )
+            return Receipt(len(alerts))
+        points = self._decode(delivery, now)
+        accepted, histograms = len(points.series), len(points.distributions.series)
+        self.counts["edgeobs_points_received_total", delivery.format] += accepted + histograms
+        for reason, number in points.rejected.items():
+            self.counts["edgeobs_points_rejected_total", reason] += number
+        self._commit(self.pipeline.step(points, now, delivery.received_ns))
+        return Receipt(accepted + histograms, points.rejected, accepted, histograms, points.exemplars)
+
+    def _commit(self, outputs: Outputs) -> None:
+        if outputs.incidents or outputs.decisions:
+            self.keeper.commit(self.pipeline, outputs, self._clock)
+            self.on_incidents(outputs.incidents)
+
+    def _tick(self) -> None:
+        now = self._ticked_ns = self._clock()
+        try:
+            self._commit(self.pipeline.step(Points.none(), now, now))
+            self.keeper.tick(self.pipeline, now)
+            self.publish()
+        except Exception:  # the thread must outlive whatever one moment brings
+            log.exception("tick_failed")
+        if len(self.pipeline.table) > _GREW * self._frozen_at + 1000:
+            self._frozen_at = len(self.pipeline.table)
+            gc.freeze()
+
+    def _answer(self, job: Job, answer: Receipt | Exception) -> None:
+        def deliver() -> None:
+            if job.answer.done():  # the sender has gone
+                return
+            if isinstance(answer, Receipt):
+                job.answer.set_result(answer)
+            else:
+                job.answer.set_exception(answer)
+
+        try:
+            job.loop.call_soon_threadsafe(deliver)
+        except RuntimeError:
+            log.debug("answer_undeliverable", reason="the event loop has ended")

@@ -1,0 +1,179 @@
+"""Recorded telemetry, read with polars and fed through the same step as live telemetry.
+
+Two shapes are understood, in Parquet or CSV:
+
+- long: ``time`` (or ``timestamp``), ``name``, ``value``; every other text column is a label;
+- wide: one row a moment, one numeric column a series; the time column may be missing (one row a second).
+
+Times are Unix seconds, milliseconds, microseconds or nanoseconds (told apart by size), or dates in ISO 8601.
+A column ``label``, as benchmarks mark anomalies with, is not telemetry and is left out.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from edgeobs.series import SeriesTable
+from edgeobs.signals import SECOND, Floats, Identity, Int32s, Int64s, Kind, Points, Resource, Source
+
+if TYPE_CHECKING:
+    import polars as pl
+
+TIME_COLUMNS = ("time_ns", "time", "timestamp", "ts", "date", "datetime")
+LEFT_OUT = ("label", "part")
+ROWS_A_STEP = 10_000
+_KINDS = {"counter": Kind.COUNTER, "gauge": Kind.GAUGE, "delta": Kind.DELTA, "updown": Kind.UPDOWN}
+
+
+class RecordingError(ValueError):
+    """The file is no recording; the message names the place and what was expected."""
+
+
+class Recording(NamedTuple):
+    """A file's samples in order of time; ``series`` indexes ``identities``."""
+
+    identities: list[Identity]
+    series: Int32s
+    time_ns: Int64s
+    value: Floats
+
+
+def read(path: Path) -> Recording:
+    """A recording from Parquet or CSV. Raises FileNotFoundError, RecordingError."""
+    import polars as pl  # noqa: PLC0415  120 MiB that only replaying needs
+
+    try:
+        if path.suffix == ".parquet":
+            frame = pl.read_parquet(path)
+        elif path.suffix == ".csv":
+            frame = pl.read_csv(path, infer_schema_length=10_000)
+        else:
+            raise RecordingError(f"{path}: expected a name ending in .parquet or .csv")
+    except pl.exceptions.PolarsError as error:
+        raise RecordingError(f"{path}: {' '.join(str(error).split())}") from error
+    frame = frame.rename({name: name.lower() for name in frame.columns})
+    if not frame.height:
+        raise RecordingError(f"{path}: has no rows")
+    time_ns = _times(frame, path)
+    long = {"name", "value"} <= set(frame.columns)
+    recording = _long(frame, time_ns, path) if long else _wide(frame, time_ns, path)
+    order = np.argsort(recording.time_ns, kind="stable")
+    return recording._replace(
+        series=recording.series[order], time_ns=recording.time_ns[order], value=recording.value[order]
+    )
+
+
+def steps(
+    recording: Recording, table: SeriesTable, tick_ns: int = SECOND // 4
+) -> Iterator[tuple[int, Points]]:
+    """(now, points) for every moment of a recording, moments closer than ``tick_ns`` together in one.
+
+    Series over the table's limit are left out and counted in ``Points.rejected``.
+    """
+    start = int(recording.time_ns[0])
+    known = [table.intern(i, 0, start) for i in recording.identities]
+    ids = np.array([-1 if n is None else n for n in known], np.int32)[recording.series]
+    times = recording.time_ns
+    at = 0
+    while at < len(times):
+        end = int(np.searchsorted(times, times[at] + tick_ns, side="left"))
+        end = max(at + 1, min(end, at + ROWS_A_STEP))
+        kept = ids[at:end] >= 0
+        refused = int(end - at - kept.sum())
+        yield (
+            int(times[end - 1]),
+            Points(
+                ids[at:end][kept],
+                times[at:end][kept],
+                np.zeros(end - at - refused, np.int64),
+                recording.value[at:end][kept],
+                rejected={"limit": refused} if refused else {},
+            ),
+        )
+        at = end
+
+
+def _times(frame: "pl.DataFrame", path: Path) -> Int64s:
+    name = next((n for n in TIME_COLUMNS if n in frame.columns), None)
+    if name is None:
+        return np.arange(frame.height, dtype=np.int64) * SECOND
+    column = frame[name]
+    if column.dtype.is_temporal():
+        return column.dt.epoch("ns").to_numpy()
+    if column.dtype.is_numeric():
+        return (
+            _epoch(column.cast(float).to_numpy(), path, name)
+            if column.dtype.is_float()
+            else _scaled(column.cast(int).to_numpy())
+        )
+    parsed = column.str.to_datetime(strict=False, time_unit="ns")
+    if parsed.null_count():
+        row = int(np.flatnonzero(parsed.is_null().to_numpy())[0])
+        raise RecordingError(
+            f"{path}: row {row + 1}, column {name!r}: expected a date, found {column[row]!r}"
+        )
+    return parsed.dt.epoch("ns").to_numpy()
+
+
+def _epoch(seconds: Floats, path: Path, name: str) -> Int64s:
+    bad = np.flatnonzero(~np.isfinite(seconds) | (np.abs(seconds) > 9e18))
+    if bad.size:
+        raise RecordingError(
+            f"{path}: row {bad[0] + 1}, column {name!r}: expected a time, found {seconds[bad[0]]}"
+        )
+    unit = _unit(float(np.abs(seconds).max()))
+    return np.round(seconds * unit).astype(np.int64)
+
+
+def _scaled(stamps: Int64s) -> Int64s:
+    return stamps * _unit(float(np.abs(stamps).max()))
+
+
+def _unit(largest: float) -> int:
+    """Nanoseconds a unit: stamps of this century have 10, 13, 16 or 19 digits."""
+    return next(
+        (unit for bound, unit in ((1e11, SECOND), (1e14, 10**6), (1e17, 10**3)) if largest < bound), 1
+    )
+
+
+def _long(frame: "pl.DataFrame", time_ns: Int64s, path: Path) -> Recording:
+    import polars as pl  # noqa: PLC0415  as above
+
+    keys = ["name", *sorted(n for n in frame.columns if frame[n].dtype == pl.String and n not in (
+        "name", *TIME_COLUMNS, *LEFT_OUT))]  # fmt: skip
+    groups = frame.select(keys).with_columns(pl.struct(keys).rank("dense").alias("_id"))
+    ids = (groups["_id"].to_numpy() - 1).astype(np.int32)
+    unique = groups.unique("_id").sort("_id").select(keys).to_dicts()
+    identities = [_identity({k: v for k, v in row.items() if v is not None}, path) for row in unique]
+    return Recording(identities, ids, time_ns, _floats(frame["value"], path))
+
+
+def _wide(frame: "pl.DataFrame", time_ns: Int64s, path: Path) -> Recording:
+    names = [n for n in frame.columns if frame[n].dtype.is_numeric() and n not in (*TIME_COLUMNS, *LEFT_OUT)]
+    if not names:
+        raise RecordingError(
+            f"{path}: expected columns name and value, or numeric columns; found {frame.columns}"
+        )
+    identities = [_identity({"name": n, "node": path.stem}, path) for n in names]
+    rows, width = frame.height, len(names)
+    value = np.stack([_floats(frame[n], path) for n in names], axis=1).reshape(-1)
+    return Recording(
+        identities, np.tile(np.arange(width, dtype=np.int32), rows), np.repeat(time_ns, width), value
+    )
+
+
+def _floats(column: "pl.Series", path: Path) -> Floats:
+    if not column.dtype.is_numeric():
+        raise RecordingError(f"{path}: column {column.name!r}: expected numbers, found {column.dtype}")
+    return column.cast(float).fill_null(float("nan")).to_numpy()
+
+
+def _identity(row: dict[str, str], path: Path) -> Identity:
+    place = {field: row.pop(field, "") for field in Resource._fields}
+    place["node"] = place["node"] or path.stem
+    kind = _KINDS.get(row.pop("kind", "gauge"), Kind.GAUGE)
+    name = row.pop("name")
+    attributes = tuple(sorted((k, v) for k, v in place.items() if v))
+    return Identity(Source(attributes, Resource(**place)), name, tuple(sorted(row.items())), kind)
