@@ -1,0 +1,7 @@
+"""Scores that belong together become incidents, with evidence, a likely cause and a life."""
+
+from edgeobs.incidents.grouping import Incidents
+from edgeobs.incidents.settings import AlertmanagerSettings, Settings
+from edgeobs.incidents.store import Store, StoreError
+
+__all__ = ["AlertmanagerSettings", "Incidents", "Settings", "Store", "StoreError"]

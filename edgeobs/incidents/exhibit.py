@@ -1,0 +1,137 @@
+"""Evidence as it grows: one series, absence or foreign alert of an incident."""
+
+from dataclasses import dataclass, field
+from math import nan
+from typing import Literal
+
+from edgeobs.incidents.points import band, fitted
+from edgeobs.incidents.watch import Watch
+from edgeobs.signals import Absence, Evidence, ExternalAlert, Labels, Point, Resource
+
+ABSENCE_SCORE = {"exporter": 8.0, "node": 12.0, "zone": 16.0, "cluster": 20.0}
+"""What an absence weighs among scores, decades: more when more is missing."""
+
+ALERT_SCORE = 8.0
+"""What a foreign alert weighs among scores, decades: somebody thought it worth a rule."""
+
+Key = tuple[str, str]
+"""(node, text): what evidence is known by within an incident; it outlives restarts and series ids."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Exhibit:
+    """Mutable twin of `signals.Evidence`; times as there, ``heard_ns`` on our clock."""
+
+    source: Literal["series", "absence", "alert"]
+    place: Resource
+    text: str
+    name: str
+    labels: Labels = ()
+    unit: str = ""
+    onset_ns: int
+    last_ns: int
+    heard_ns: int
+    score: float = 0.0
+    value: float = nan
+    expected: float = nan
+    low: float = nan
+    high: float = nan
+    points: list[Point] = field(default_factory=list)
+    series: int = -1  # where to look in the history; −1: nowhere, or done
+    calm: bool = False
+    ends_ns: int = 0  # of an alert: calm from then on, heard or not
+
+    @property
+    def key(self) -> Key:
+        """What it is known by."""
+        if self.source == "absence":
+            which = f"absence {self.name}" + (f" {self.onset_ns}" if self.name == "exporter" else "")
+        else:
+            which = f"alert {dict(self.labels)['fingerprint']}" if self.source == "alert" else self.text
+        return self.place.node, which
+
+    @property
+    def family(self) -> str:
+        """The metric it came from: of what `features` derives from one histogram, the histogram."""
+        return self.name.partition(":")[0]
+
+    def show(self, point: Point, expected: float, limit: int) -> None:
+        """Add a sample to the plot; one older than the plot's end is left out."""
+        if self.points and point.time_ns <= self.points[-1].time_ns:
+            return
+        self.points.append(point)
+        if len(self.points) > limit:
+            self.points = fitted(self.points, limit)
+        if point.score >= self.score:
+            self.score, self.value, self.expected = point.score, point.value, expected
+            self.low, self.high = point.low, point.high
+
+    def prepend(self, earlier: list[Point], limit: int) -> None:
+        """Complete the plot with what came before it."""
+        first = self.points[0].time_ns if self.points else 1 << 62
+        room = max(1, limit - len(self.points))
+        before = [point for point in earlier if point.time_ns < first][-room:]
+        self.points = fitted(before + self.points, limit)
+
+    def evidence(self, weight: float, *, whole_place: bool) -> Evidence:
+        """The plain value; ``whole_place`` names the node, where an incident is of more than one."""
+        node = self.place.node if whole_place else ""
+        return Evidence(
+            source=self.source,
+            text=f"{node}: {self.text}" if node and self.source == "series" else self.text,
+            name=self.name,
+            labels=tuple(sorted({**dict(self.labels), "node": node}.items())) if node else self.labels,
+            unit=self.unit,
+            onset_ns=self.onset_ns,
+            last_ns=self.last_ns,
+            score=self.score,
+            weight=weight,
+            value=self.value,
+            expected=self.expected,
+            low=self.low,
+            high=self.high,
+            points=tuple(self.points),
+            calm=self.calm,
+        )
+
+
+def of_series(number: int, watch: Watch, now_ns: int) -> Exhibit:
+    """A series that has become evidence."""
+    identity = watch.identity
+    return Exhibit(
+        source="series", place=watch.place, text=watch.text, name=identity.name, labels=identity.labels,
+        unit=identity.unit, onset_ns=watch.onset_ns, last_ns=watch.onset_ns, heard_ns=now_ns, series=number,
+    )  # fmt: skip
+
+
+def of_absence(absence: Absence, now_ns: int) -> Exhibit:
+    """Something that should speak and does not."""
+    return Exhibit(
+        source="absence", place=absence.place, text=absence.detail, name=absence.scope,
+        onset_ns=absence.since_ns, last_ns=now_ns, heard_ns=now_ns, score=ABSENCE_SCORE[absence.scope],
+    )  # fmt: skip
+
+
+def of_alert(alert: ExternalAlert, now_ns: int, expiry_ns: int) -> Exhibit:
+    """An alert that Alertmanager told us of."""
+    return Exhibit(
+        source="alert", place=alert.place, text=alert.summary or alert.name, name=alert.name,
+        labels=(("fingerprint", alert.fingerprint),), onset_ns=alert.starts_ns, last_ns=now_ns,
+        heard_ns=now_ns, score=ALERT_SCORE, ends_ns=now_ns + expiry_ns,
+    )  # fmt: skip
+
+
+def of_evidence(evidence: Evidence, place: Resource, now_ns: int) -> Exhibit:
+    """What the store kept, growing again."""
+    labels = dict(evidence.labels)
+    node = place.node or labels.pop("node", "")
+    kept = tuple(sorted(labels.items())) if not place.node else evidence.labels
+    text = evidence.text.removeprefix(f"{node}: ") if not place.node else evidence.text
+    expected = evidence.expected
+    low, high = (evidence.low, evidence.high) if evidence.low == evidence.low else band(expected, nan)
+    return Exhibit(
+        source=evidence.source, place=place._replace(node=node), text=text, name=evidence.name, labels=kept,
+        unit=evidence.unit, onset_ns=evidence.onset_ns, last_ns=evidence.last_ns, heard_ns=now_ns,
+        score=evidence.score, value=evidence.value, expected=expected, low=low, high=high,
+        points=list(evidence.points), calm=evidence.calm,
+    )  # fmt: skip

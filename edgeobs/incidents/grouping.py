@@ -1,0 +1,345 @@
+"""Scores, absences and foreign alerts → incidents of nodes, zones and clusters.
+
+A resolved incident is final: what returns is a new one. Flapping is what the hold time is for.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+from edgeobs.incidents.case import Case
+from edgeobs.incidents.exhibit import Exhibit, of_absence, of_alert, of_evidence, of_series
+from edgeobs.incidents.history import History
+from edgeobs.incidents.points import fitted
+from edgeobs.incidents.settings import Settings
+from edgeobs.incidents.watch import DROPPED, Watcher
+from edgeobs.series import SeriesTable
+from edgeobs.signals import (
+    SECOND,
+    Absence,
+    Batch,
+    Counts,
+    ExternalAlert,
+    Incident,
+    Resource,
+    Scores,
+)
+
+OWN_ALERT = "EdgeobsIncident"
+"""What our incidents are called in Alertmanager; told back to us, they are no news."""
+
+_FILL_AT_ONCE = 4  # plots completed per call: each is a look through the whole history, some 0.5 ms
+_SWEEP_NS = SECOND // 2
+_RECENT_POINTS = 60
+
+
+class Incidents:
+    """All incidents, and all that may become one. Not safe to share between threads.
+
+    Parameters
+    ----------
+    table
+        Who the series are. Places with the resource attribute ``edgeobs.simulated`` are marked as simulated.
+    settings, counts
+        Thresholds and bounds; what was dropped at a bound is counted by reason.
+
+    """
+
+    def __init__(self, table: SeriesTable, settings: Settings, counts: Counts) -> None:
+        self._table, self._settings, self._counts = table, settings, counts
+        self._watcher = Watcher(table, settings, counts)
+        self._history = History(int(settings.history_mib * 2**20), settings.history_s)
+        self._cases: dict[Resource, Case] = {}
+        self._recent: deque[Incident] = deque(maxlen=settings.max_recent)
+        self._changed: dict[int, Case] = {}
+        self._unfilled: deque[tuple[Case, Exhibit, int]] = deque(maxlen=1000)
+        self._point_limit = settings.max_points
+        self._swept_ns = 0
+
+    def step(
+        self,
+        batch: Batch,
+        scores: Scores,
+        absences: Sequence[Absence],
+        alerts: Sequence[ExternalAlert],
+        now_ns: int,
+    ) -> list[Incident]:
+        """Take in what is new; the incidents that changed in more than their plots.
+
+        Parameters
+        ----------
+        batch, scores
+            Samples with their scores, row by row.
+        absences
+            All that hold now.
+        alerts
+            Those not seen before.
+
+        """
+        self._changed = {}
+        self._history.append(batch, scores)
+        self._take_samples(batch, scores, now_ns)
+        self._take_absences(absences, now_ns)
+        for alert in alerts:
+            self._take_alert(alert, now_ns)
+        if now_ns - self._swept_ns >= _SWEEP_NS or now_ns < self._swept_ns:
+            self._sweep(now_ns)
+        return [self._plain(case, now_ns) for case in self._changed.values() if case.id]
+
+    def active(self) -> list[Incident]:
+        """Those that are not resolved, with their plots as they are now; the oldest first."""
+        cases = sorted((c for c in self._cases.values() if c.id), key=lambda c: c.opened_ns)
+        return [self._plain(case, case.updated_ns) for case in cases]
+
+    def recent(self) -> list[Incident]:
+        """The last resolved ones, oldest first, with coarse plots."""
+        return list(self._recent)
+
+    def fill(self, now_ns: int) -> list[Incident]:
+        """Complete a few plots with what came before their onset; those completed.
+
+        Nothing depends on it: call it when what was decided is safe.
+        """
+        filled: dict[str, Case] = {}
+        for _ in range(min(_FILL_AT_ONCE, len(self._unfilled))):
+            case, exhibit, series = self._unfilled.popleft()
+            earlier = self._history.take(series, now_ns, self._point_limit // 2)
+            exhibit.prepend(earlier, self._point_limit)
+            case.shown = None
+            if not case.resolved_ns:
+                filled[case.id] = case
+        return [self._plain(case, now_ns) for case in filled.values()]
+
+    def restore_incidents(self, incidents: Iterable[Incident], now_ns: int = 0) -> None:
+        """Take up what the store kept; after the series table was restored, so that evidence goes on.
+
+        ``now_ns`` (default: each incident's last change) is when calm begins to be counted again.
+        """
+        wanted: dict[tuple[Resource, str], Exhibit] = {}
+        for incident in sorted(incidents, key=lambda each: each.opened_ns):
+            if incident.state == "resolved":
+                self._recent.append(incident)
+                continue
+            case = _case_of(incident, now_ns or incident.updated_ns, self._settings)
+            self._cases[case.place] = case
+            for exhibit in case.live():
+                if exhibit.source == "series":
+                    wanted[exhibit.place, exhibit.text] = exhibit
+        names = {exhibit.name for exhibit in wanted.values()}
+        for number, identity in enumerate(self._table.identities):
+            if identity is None or identity.name not in names:
+                continue
+            known = wanted.get((identity.source.resource.place(), identity.text()))
+            if known is not None:
+                self._watcher.follow(number, known.onset_ns, known.heard_ns)
+
+    # -- what comes in
+
+    def _take_samples(self, batch: Batch, scores: Scores, now_ns: int) -> None:
+        for number, watch, point, expected, late in self._watcher.observe(batch, scores, now_ns):
+            case = self._case(watch.place)
+            exhibit = case.exhibits.get((watch.place.node, watch.text))
+            if exhibit is not None and not exhibit.calm:
+                exhibit.show(point, expected, self._point_limit)
+                case.shown = None
+            elif late:
+                continue
+            else:
+                exhibit = of_series(number, watch, now_ns)
+                exhibit.show(point, expected, self._point_limit)
+                if not self._add(case, exhibit):
+                    continue
+            if not late and watch.heard_ns == now_ns:
+                exhibit.heard_ns, exhibit.last_ns = now_ns, max(point.time_ns, exhibit.last_ns)
+                self._open(case, now_ns)
+
+    def _take_absences(self, absences: Sequence[Absence], now_ns: int) -> None:
+        wide = {a.place: a for a in absences if a.scope in {"zone", "cluster"}}
+        for absence in sorted(absences, key=lambda a: a.scope not in {"zone", "cluster"}):
+            place = absence.place
+            zone, cluster = place._replace(node=""), place._replace(node="", zone="")
+            covered = absence.scope != "cluster" and cluster in wide
+            if covered or (absence.scope not in {"zone", "cluster"} and zone in wide):
+                continue
+            case = self._case(place, own=True)
+            exhibit = of_absence(absence, now_ns)
+            known = case.exhibits.get(exhibit.key)
+            if known is not None and not known.calm:
+                known.heard_ns = known.last_ns = now_ns
+                known.text, case.shown = absence.detail, None
+                self._open(case, now_ns)
+                continue
+            if self._add(case, exhibit):
+                self._open(case, now_ns)
+            if absence.scope in {"zone", "cluster"} and case.id:
+                case.covers = True
+                self._absorb(case, now_ns)
+
+    def _take_alert(self, alert: ExternalAlert, now_ns: int) -> None:
+        if alert.name == OWN_ALERT:
+            self._counts[DROPPED, "own_alert"] += 1
+            return
+        exhibit = of_alert(alert, now_ns, int(self._settings.alert_expiry_s * SECOND))
+        if alert.status == "resolved":
+            self._resolve_alert(exhibit, alert, now_ns)
+            return
+        case = self._case(alert.place, own=True)
+        known = case.exhibits.get(exhibit.key)
+        if (known is None or known.calm) and self._add(case, exhibit):
+            self._open(case, now_ns)
+        if not case.id:
+            del self._cases[case.place]
+
+    def _resolve_alert(self, exhibit: Exhibit, alert: ExternalAlert, now_ns: int) -> None:
+        for case in self._cases.values():
+            known = case.exhibits.get(exhibit.key)
+            if known is not None and known.source == "alert" and known.onset_ns <= alert.starts_ns:
+                known.ends_ns, known.last_ns = now_ns, alert.ends_ns or now_ns
+                self._swept_ns = 0
+
+    # -- cases
+
+    def _case(self, place: Resource, *, own: bool = False) -> Case:
+        """The case evidence of a place belongs to: its zone's while that covers its nodes, or its own."""
+        if not own:
+            zone = self._cases.get(place._replace(node=""))
+            if zone is not None and zone.covers:
+                return zone
+        case = self._cases.get(place)
+        if case is None:
+            case = self._cases[place] = Case(place=place)
+        return case
+
+    def _add(self, case: Case, exhibit: Exhibit) -> bool:
+        if not case.add(exhibit, self._settings.max_evidence):
+            return False
+        self._changed[id(case)] = case
+        if case.id:
+            self._queue(case, exhibit)
+        return True
+
+    def _queue(self, case: Case, exhibit: Exhibit) -> None:
+        """Have `fill` complete a plot."""
+        if exhibit.series >= 0:
+            self._unfilled.append((case, exhibit, exhibit.series))
+            exhibit.series = -1
+
+    def _open(self, case: Case, now_ns: int) -> None:
+        if case.id or not case.convinces(now_ns, self._settings):
+            return
+        scope = case.scope
+        if sum(1 for c in self._cases.values() if c.id and c.scope == scope) >= self._settings.max_active:
+            self._counts["edgeobs_incidents_dropped_total", scope] += not case.refused
+            case.refused = True
+            return
+        for key in [k for k, exhibit in case.exhibits.items() if exhibit.calm]:
+            del case.exhibits[key]
+        case.open(now_ns)
+        for exhibit in case.exhibits.values():
+            self._queue(case, exhibit)
+        case.simulated = self._simulated(case.place)
+        self._counts["edgeobs_incidents_opened_total", scope] += 1
+        self._changed[id(case)] = case
+        if scope == "node":
+            self._group(case.place, now_ns)
+
+    def _group(self, place: Resource, now_ns: int) -> None:
+        """Make one incident of a zone of those that began together in it."""
+        zone = place._replace(node="")
+        if not zone.zone or (zone in self._cases and self._cases[zone].covers):
+            return
+        since = now_ns - int(self._settings.zone_window_s * SECOND)
+        together = [
+            c for c in self._members(zone) if c.id and c.opened_ns >= since and not c.only_absences()
+        ]  # fmt: skip
+        known = sum(1 for p in self._table.by_place if p._replace(node="") == zone)
+        if len(together) < max(self._settings.zone_nodes, self._settings.zone_share * known):
+            return
+        case = self._case(zone)
+        strongest = sorted(
+            (e for c in together for e in c.live()), key=lambda e: (-e.score, e.onset_ns, e.key)
+        )
+        for exhibit in strongest[: self._settings.max_evidence]:
+            case.add(exhibit, self._settings.max_evidence)
+        case.covers = True
+        self._open(case, now_ns)
+        if case.id:
+            self._absorb(case, now_ns)
+        else:
+            case.covers = False
+
+    def _absorb(self, wide: Case, now_ns: int) -> None:
+        """End the incidents that are only a part of a wider one."""
+        since = now_ns - int(self._settings.zone_window_s * SECOND)
+        for case in self._members(wide.place):
+            fresh = not case.id or case.opened_ns >= since
+            if case is wide or not (fresh or case.only_absences()):
+                continue
+            case.closing = f"; part of {wide.id}, {wide.scope} {wide.place.zone or wide.place.cluster}"
+            self._resolve(case, now_ns)
+
+    def _members(self, wide: Resource) -> list[Case]:
+        """The cases inside a zone, or inside a cluster."""
+        if wide.zone:
+            return [c for c in self._cases.values() if c.place.node and c.place._replace(node="") == wide]
+        return [c for c in self._cases.values() if c.place.cluster == wide.cluster]
+
+    def _resolve(self, case: Case, now_ns: int) -> None:
+        del self._cases[case.place]
+        if not case.id:
+            return
+        case.resolved_ns, case.shown = now_ns, None
+        self._changed[id(case)] = case
+        for exhibit in case.exhibits.values():
+            exhibit.points = fitted(exhibit.points, _RECENT_POINTS)
+        self._recent.append(self._plain(case, now_ns))
+
+    def _sweep(self, now_ns: int) -> None:
+        """Let time pass: calm, ongoing, resolved."""
+        self._swept_ns = now_ns
+        self._watcher.sweep(now_ns)
+        hold = int(self._settings.hold_s * SECOND)
+        exhibits = 0
+        for case in list(self._cases.values()):
+            exhibits += len(case.exhibits)
+            for exhibit in case.live():
+                ends = exhibit.ends_ns or exhibit.heard_ns + hold
+                if now_ns >= ends:
+                    exhibit.calm, case.shown = True, None
+                    self._changed[id(case)] = case
+            if not case.live():
+                self._resolve(case, now_ns)
+            elif (
+                case.id and not case.ongoing and now_ns - case.opened_ns >= self._settings.ongoing_s * SECOND
+            ):
+                case.ongoing, case.shown = True, None
+                self._changed[id(case)] = case
+        share = self._settings.max_points_in_all // max(1, exhibits)
+        self._point_limit = max(16, min(self._settings.max_points, share))
+
+    def _plain(self, case: Case, now_ns: int) -> Incident:
+        return case.incident(now_ns, self._settings)
+
+    def _simulated(self, place: Resource) -> bool:
+        numbers = (n for p, n in self._table.by_place.items() if _inside(p, place))
+        return any(("edgeobs.simulated", "true") in self._table.nodes[n].attributes for n in numbers)
+
+
+def _inside(node: Resource, place: Resource) -> bool:
+    return node.cluster == place.cluster and place.zone in {"", node.zone} and place.node in {"", node.node}
+
+
+def _case_of(incident: Incident, now_ns: int, settings: Settings) -> Case:
+    exhibits = [of_evidence(each, incident.place, now_ns) for each in incident.evidence]
+    for exhibit in exhibits:
+        if exhibit.source == "alert":
+            exhibit.ends_ns = now_ns + int(settings.alert_expiry_s * SECOND)
+    return Case(
+        place=incident.place,
+        simulated=incident.simulated,
+        id=incident.id,
+        opened_ns=incident.opened_ns,
+        updated_ns=incident.updated_ns,
+        ongoing=incident.state == "ongoing",
+        covers=incident.scope != "node" and any(each.source != "alert" for each in incident.evidence),
+        exhibits={each.key: each for each in exhibits},
+    )

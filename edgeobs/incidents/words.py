@@ -1,0 +1,88 @@
+"""An incident in one line, for people."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from math import isfinite
+
+from edgeobs.signals import SECOND, Evidence, Resource
+
+_FAMILIES = {
+    "disk": r"disk|block|nvme|iops",
+    "filesystem": r"filesystem|inode",
+    "memory": r"mem|swap|oom|paging",
+    "CPU": r"cpu|load_?average|load1|load5|load15",
+    "network": r"net|tcp|udp|packet|interface",
+    "temperature": r"temp|thermal|fan",
+    "pressure": r"pressure|psi|stall",
+}
+_COMPILED = {
+    family: re.compile(rf"(?:^|[_.:])(?:{words})", re.IGNORECASE) for family, words in _FAMILIES.items()
+}
+_SCALES = {
+    "s": (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)),
+    "By": (("GiB", 2.0**30), ("MiB", 2.0**20), ("KiB", 2.0**10)),
+}
+
+
+def family(name: str) -> str:
+    """Which part of a machine a metric's name points at; empty when it points at none."""
+    return next((each for each, words in _COMPILED.items() if words.search(name)), "")
+
+
+def quantity(value: float, unit: str) -> str:
+    """A value as people write it: ``14 ms``, ``1.2 GiB/s``, ``0.93``."""
+    if not isfinite(value):
+        return "unknown"
+    base, slash, per = unit.partition("/")
+    scales = _SCALES.get(base, ((base if base not in {"1", ""} and "{" not in base else "", 1.0),))
+    name, scale = next(((n, s) for n, s in scales if abs(value) >= s), scales[-1] if value else scales[0])
+    return f"{value / scale:.3g} {name}{slash}{per}".replace(" /", "/").strip()
+
+
+def clock(time_ns: int) -> str:
+    """``12:01:07 UTC``."""
+    return datetime.fromtimestamp(time_ns // SECOND, UTC).strftime("%H:%M:%S UTC")
+
+
+def where(place: Resource) -> str:
+    """``edge-17``, ``zone b``, ``cluster site-1``."""
+    if place.node:
+        return place.node
+    return f"zone {place.zone}" if place.zone else f"cluster {place.cluster}".strip()
+
+
+def title(place: Resource, evidence: Sequence[Evidence], nodes: int) -> str:
+    """What is abnormal and the likeliest cause; ``evidence`` likeliest first, ``nodes`` how many it is of."""
+    first = evidence[0]
+    since = f"since {clock(first.onset_ns)}"
+    if first.source == "absence":
+        what = {"exporter": f"part of {where(place)} is", "node": f"{place.node or 'a node'} is"}
+        return f"{what.get(first.name, where(place) + ' is')} silent: {first.text}, {since}"
+    if first.source == "alert":
+        return f"alert {first.name} on {where(place)}: {first.text}, {since}"
+    head = _head(place, evidence, nodes)
+    seen = f"{quantity(first.value, first.unit)}"
+    expected = _expected(first)
+    more = len({each.text for each in evidence}) - 1
+    rest = f", and {more} more" if more else ""
+    return f"{head}: {first.text} {seen}{expected}{rest}, {since}"
+
+
+def _head(place: Resource, evidence: Sequence[Evidence], nodes: int) -> str:
+    if not place.node and nodes > 1:
+        return f"{nodes} nodes of {where(place)} became abnormal together"
+    part = family(evidence[0].name)
+    alike = {each.name for each in evidence if each.source == "series" and family(each.name) == part}
+    if part == "disk" and len(alike) > 1:
+        return f"disk of {where(place)} is failing"
+    if part in {"CPU", "memory", "pressure"}:
+        return f"{where(place)} is under unusual load"
+    return f"{part} of {where(place)} is abnormal" if part else f"{where(place)} is abnormal"
+
+
+def _expected(first: Evidence) -> str:
+    if not (isfinite(first.expected) and isfinite(first.high)):
+        return ""
+    spread = (first.high - first.low) / 2
+    return f", expected {quantity(first.expected, first.unit)} ± {quantity(spread, first.unit)}"
