@@ -1,7 +1,8 @@
-"""What raw bytes meant the last time: 122-bit keyed hash → series id or refusal. Needs Numba.
+"""What raw bytes meant the last time: keyed hash → series id or refusal. Needs Numba.
 
-An alias is only a memory of what `Interner.admit` said of the identity that some bytes spell; many aliases may lead
-to one series (attribute order, another sender). Refusals are remembered too, so that a flood of them is cheap.
+An alias is only a memory of what `Interner.admit` said of the identity that some bytes spell; many aliases
+may lead to one series (attribute order, another sender). Refusals are remembered too, so that a flood of them
+is cheap; one over a cap holds until some series has expired.
 """
 
 import secrets
@@ -11,14 +12,14 @@ import numpy as np
 from edgeobs.ingest import hashing
 from edgeobs.ingest.hashing import Words
 from edgeobs.ingest.intern import Interner
-from edgeobs.signals import Identity, Int32s, Principal
+from edgeobs.signals import Bools, Identity, Int32s, Principal
 
 _START = 4096
 _MAX_SENDERS = 65_536
 
 
 class Aliases:
-    """A bounded table of aliases that follows the series table's epoch. Pass ``keys`` and ``slots`` to kernels.
+    """A bounded table of aliases that follows the series table's epoch; kernels get ``keys`` and ``slots``.
 
     Parameters
     ----------
@@ -34,9 +35,7 @@ class Aliases:
         self.table = interner.table
         self.limit = max(_START // 2, per_series * self.table.limit)
         k, m = (2 + secrets.randbelow(hashing.PRIME - 2) for _ in range(2))
-        self.keys: Words = np.array(
-            [k, k * k % hashing.PRIME, m, m * m % hashing.PRIME], np.uint64
-        )
+        self.keys: Words = np.array([k, k * k % hashing.PRIME, m, m * m % hashing.PRIME], np.uint64)
         self.slots: Words = np.zeros((_START, 3), np.uint64)
         self.used = 0
         self._epoch = self.table.epoch
@@ -60,7 +59,7 @@ class Aliases:
         return seed
 
     def remember(self, a: Words, b: Words, numbers: Int32s) -> None:
-        """Take down what `admit` said now (ids ≥ 0 or refusals) for finished hashes; ``slots`` may be replaced."""
+        """Take down what `admit` said just now for finished hashes; ``slots`` may be replaced."""
         a, b, numbers = a[: self.limit], b[: self.limit], numbers[: self.limit]
         if self.used + a.size > self.limit:
             self._keep(hashing.numbers_of(self._taken()) >= 0)
@@ -80,16 +79,18 @@ class Aliases:
         self.used = 0
 
     def _taken(self) -> Words:
-        return self.slots[self.slots[:, 2] != 0]
+        rows: Words = self.slots[self.slots[:, 2] != 0]
+        return rows
 
-    def _still_meant(self) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+    def _still_meant(self) -> Bools:
         """Per taken slot: its id is alive and was not given to another identity meanwhile."""
         live = self.table.identities
         same = np.array([i is not None and i is m for i, m in zip(live, self._meant, strict=False)], np.bool_)
         numbers = hashing.numbers_of(self._taken())
-        return (numbers >= 0) & np.append(same, False)[np.maximum(numbers, 0)]
+        alive: Bools = (numbers >= 0) & np.append(same, False)[np.maximum(numbers, 0)]
+        return alive
 
-    def _keep(self, which: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> None:
+    def _keep(self, which: Bools) -> None:
         rows = self._taken()[which]
         self.clear()
         self._make_room(len(rows))

@@ -1,22 +1,23 @@
 """The keyed hash of raw bytes, and the open-addressed table it is looked up in. Compiled; needs Numba.
 
-A key is a sequence of byte strings (sections). Its hash is two polynomials of the key's words, modulo the prime
-2^61 − 1, each evaluated at its own secret random point (Carter and Wegman 1979; Bernstein's and Dietzfelbinger's
-polynomial hashing). A section is written as its length and then 7 bytes a word, so that different keys are
-different polynomials, and two polynomials of at most L words agree in at most L points. So for ANY two keys, made
-without knowledge of the secret, the odds of the same 122 bits are at most (L / 2^61)^2: proven, not hoped. Ten
-million aliases of one kibibyte each: some pair collides with a chance below 2^-60. Nothing of the hash leaves the
-process, so the secret cannot be probed.
+A key is a sequence of byte strings (sections). Its hash is two polynomials of the key's words, modulo the
+prime 2^61 − 1, each evaluated at its own secret random point (Carter and Wegman 1979). A section is written
+as its length and then 7 bytes a word, so that different keys are different polynomials, and two polynomials
+of at most L words agree in at most L points. So for ANY two keys, made without knowledge of the secret, the
+odds of the same 2 × 61 bits are at most (L / 2^61)²: proven, where 128 bits of a common hash would only be
+hoped for. Ten million aliases of one kibibyte each: the chance that any two collide is below 2^-60. Nothing
+of the hash leaves the process, so the secret cannot be probed.
 
 State is two uint64 ``a, b``. Write::
 
     a, b = start(seed)                            # seed: Aliases.ready(principal)
     a, b = absorb(keys, a, b, buffer, i, j)       # as often as there are sections; keep (a, b) to share a prefix
-    a, b = absorb_word(keys, a, b, np.uint64(w))  # a small number (< 2^56) instead of a section
+    a, b = absorb_word(keys, a, b, np.uint64(w))  # a number < 2^56; the first names the format
     a, b = finish(a, b)
     number = find(slots, a, b)                    # id, a refusal (< -1), or MISSING (-1)
 """
 
+# ruff: noqa: PLR0917 - kernels take plain arguments
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,7 +46,8 @@ def start(seed: int) -> tuple[np.uint64, np.uint64]:
 def word(buffer: Bytes, i: int, n: int) -> np.uint64:
     """``n`` (1 to 7) bytes from index i as a little-endian number; never reads past the buffer."""
     if i + 8 <= buffer.size:
-        return load64(buffer, i) & ((_ONE << np.uint64(8 * n)) - _ONE)  # type: ignore[no-any-return]
+        whole: np.uint64 = load64(buffer, i)
+        return whole & ((_ONE << np.uint64(8 * n)) - _ONE)
     value = np.uint64(0)
     for k in range(n):
         value |= np.uint64(buffer[i + k]) << np.uint64(8 * k)
@@ -98,7 +100,7 @@ def find(slots: Words, a: np.uint64, b: np.uint64) -> int:
     while True:
         taken = slots[i, 2]
         if slots[i, 0] == a and slots[i, 1] == b and taken != 0:
-            return np.int64(taken) - _BIAS
+            return int(np.int64(taken) - _BIAS)
         if taken == 0:
             return MISSING
         i = (i + 1) & mask

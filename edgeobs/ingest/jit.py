@@ -1,7 +1,7 @@
 """The one door to Numba: typed, and shut where Numba is not installed.
 
-Numba keeps machine code beside the module it was made from (or under ``NUMBA_CACHE_DIR``) and looks only at that
-module's own time stamp. `edgeobs.ingest.warm` therefore throws old code away before it compiles anew.
+Numba keeps machine code beside the module it was made from (or under ``NUMBA_CACHE_DIR``) and looks only at
+that module's own time stamp. `edgeobs.ingest.warm` therefore throws old code away before it compiles anew.
 """
 
 import importlib
@@ -26,12 +26,12 @@ def available() -> bool:
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function of scalars and arrays on its first call, without the GIL, cached on disk."""
-    made: Callable[P, R] = importlib.import_module("numba").njit(
-        nogil=True, cache=True, error_model="numpy"
-    )(function)
+    made: Callable[P, R] = importlib.import_module("numba").njit(nogil=True, cache=True, error_model="numpy")(
+        function
+    )
     return made
 
 
-def intrinsic(function: Callable[..., Any]) -> Any:  # noqa: ANN401 - Numba calls it with its own types
+def intrinsic(function: Callable[..., Any]) -> Any:
     """Teach Numba an operation by writing its LLVM code; see `numba.extending.intrinsic`."""
     return importlib.import_module("numba.extending").intrinsic(function)

@@ -10,7 +10,7 @@ _types = importlib.import_module("numba.types")
 _word, _wide = _ir.IntType(64), _ir.IntType(128)
 
 
-def _load64(_context: Any, buffer: Any, index: Any) -> Any:
+def _load64(_context: Any, buffer: Any, _index: Any) -> Any:
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
         place = builder.gep(array.data, [arguments[1]])

@@ -1,0 +1,75 @@
+"""The four formats by name, each by the fastest decoder this machine has."""
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from edgeobs.ingest import jit, otlp
+from edgeobs.ingest.delivery import Format
+from edgeobs.ingest.intern import Interner
+from edgeobs.signals import Points, Principal
+
+Decode = Callable[[bytes, Principal, int], Points]
+
+
+class Decoders:
+    """Bodies, already decompressed, to `Points`.
+
+    Parameters
+    ----------
+    interner
+        Gives out series ids.
+    fast
+        Compiled decoders (True), protobuf's own (False), or compiled ones where Numba is installed (None).
+
+    Raises
+    ------
+    RuntimeError
+        ``fast`` is True and Numba is not there.
+
+    """
+
+    def __init__(self, interner: Interner, fast: bool | None = None) -> None:
+        if fast and not jit.available():
+            raise RuntimeError("the compiled decoders need Numba: install edgeobs[accel]")
+        self.interner = interner
+        self.name = "numba" if (jit.available() if fast is None else fast) else "upb"
+        self._decoders = self._fast() if self.name == "numba" else self._reference()
+
+    def decode(self, format: Format, body: bytes, principal: Principal, now_ns: int) -> Points:  # noqa: A002 - the contract's word
+        """The points of one request; raises Malformed, and then no series has come of it."""
+        return self._decoders[format](body, principal, now_ns)
+
+    def _reference(self) -> dict[str, Decode]:
+        interner = self.interner
+        return {
+            "otlp_proto": lambda body, who, now: otlp.decode(body, interner, who, now),
+            "otlp_json": lambda body, who, now: otlp.points_of(
+                _module("otlp_json").parse(body), interner, who, now
+            ),
+            "remote_write_1": lambda body, who, now: _module("remote_write").decode_v1(
+                body, interner, who, now
+            ),
+            "remote_write_2": lambda body, who, now: _module("remote_write").decode_v2(
+                body, interner, who, now
+            ),
+        }
+
+    def _fast(self) -> dict[str, Decode]:
+        """The same with the compiled ones in place; they share one table of aliases."""
+        interner, aliases = self.interner, _module("aliases").Aliases(self.interner)
+        return self._reference() | {
+            "otlp_proto": lambda body, who, now: _module("otlp_fast").decode(
+                body, interner, aliases, who, now
+            ),
+            "remote_write_1": lambda body, who, now: _module("remote_write_fast").decode_v1(
+                body, interner, aliases, who, now
+            ),
+            "remote_write_2": lambda body, who, now: _module("remote_write_fast").decode_v2(
+                body, interner, aliases, who, now
+            ),
+        }
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"edgeobs.ingest.{name}")
