@@ -1,0 +1,54 @@
+"""Small helpers for state held in columns by series id."""
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeobs.signals import Int32s
+
+_T = TypeVar("_T", bound=np.generic)
+_Index = NDArray[np.intp]
+
+
+def grown(array: NDArray[_T], rows: int, fill: float) -> NDArray[_T]:
+    """The array with at least ``rows`` rows, doubled where it has fewer; new ones hold ``fill``."""
+    have = array.shape[0]
+    if rows <= have:
+        return array
+    more = np.full((max(rows, 2 * have) - have, *array.shape[1:]), fill, array.dtype)
+    return np.concatenate([array, more])
+
+
+def rounds(series: Int32s, most: int | None = None) -> Iterator[slice | _Index]:
+    """Indexes in which no series occurs twice, and which together are every sample in order per series.
+
+    What is done round by round is what would be done sample by sample. Almost always there is one round, the
+    whole, found in a few nanoseconds a sample. ``most`` bounds the rounds:
+    what a series has beyond is left out.
+    """
+    n = len(series)
+    if n < 2 or bool((series[1:] > series[:-1]).all()):
+        yield slice(None)
+        return
+    place = np.arange(n, dtype=np.int32)
+    last = np.empty(int(series.max()) + 1, np.int32)
+    last[series] = place
+    if bool((last[series] == place).all()):
+        yield slice(None)
+        return
+    rank = occurrences(series)
+    order = np.argsort(rank, kind="stable")
+    yield from np.split(order, np.cumsum(np.bincount(rank))[:-1])[:most]
+
+
+def occurrences(series: Int32s) -> _Index:
+    """For each sample, how many of its series came before it."""
+    order = np.argsort(series, kind="stable")
+    ordered = series[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(series) else np.zeros(0, np.intp)
+    run = np.repeat(starts, np.diff(np.r_[starts, len(series)]))
+    rank = np.empty(len(series), np.intp)
+    rank[order] = np.arange(len(series)) - run
+    return rank
