@@ -36,6 +36,7 @@ class Fault(NamedTuple):
 class Plan:
     """Seconds after the warm-up at which each fault begins, and how long it lasts."""
 
+    warm_s: float = 50.0
     burn_at: float = 0.0
     burn_s: float = 25.0
     disk_at: float = 12.0

@@ -82,7 +82,7 @@ def close(faults: Sequence[Fault], incidents: Sequence[Seen], decisions: Sequenc
     rows = [_row(fault, incidents, decisions, [d for d in wrong if _about(fault, d)]) for fault in faults]
     rest = [d for d in wrong if not any(_about(fault, d) for fault in faults)]
     rows.append(Row("none (healthy nodes)", None, "", None, len(rest), _blame(rest)))
-    healthy = [i for i in incidents if not any(_concerns(fault, i) for fault in faults)]
+    healthy = [i for i in incidents if not any(_concerns(f, i) or _within(f, i) for f in faults)]
     return Closing(tuple(rows), len(healthy))
 
 
@@ -121,7 +121,7 @@ def _answers(fault: Fault, decision: Decided, incidents: Sequence[Seen]) -> bool
 
 
 def _noticed(fault: Fault, incidents: Sequence[Seen], right: Decided | None) -> float | None:
-    """Seconds from a fault's beginning to its incident; what was open before counts once it is decided right."""
+    """Seconds from a fault's beginning to its incident; one open before counts once it is decided right."""
     opened = [i.opened_s for i in incidents if _concerns(fault, i) and _during(fault, i.opened_s)]
     if opened:
         return max(min(opened) - fault.start_s, 0.0)
@@ -160,6 +160,12 @@ def _concerns(fault: Fault, incident: Seen) -> bool:
     if fault.kind == "dark":
         return incident.scope == "zone" and incident.zone == fault.target
     return incident.scope == "node" and incident.node == fault.target
+
+
+def _within(fault: Fault, incident: Seen) -> bool:
+    """Whether an incident is of something in a zone that is dark."""
+    dark = fault.kind == "dark" and incident.zone == fault.target
+    return dark and _during(fault, incident.opened_s)
 
 
 def _by_time(decisions: Sequence[Decided]) -> list[Decided]:

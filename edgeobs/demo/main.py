@@ -1,0 +1,214 @@
+"""The demo: a real core, this machine, a simulated site, three faults; and whether it did right."""
+
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from edgeobs.demo.api import Api
+from edgeobs.demo.burn import burn
+from edgeobs.demo.children import Children
+from edgeobs.demo.faults import Fault, Plan
+from edgeobs.demo.feed import Feed
+from edgeobs.demo.screen import Screen
+from edgeobs.demo.setting import LOOPBACK, Ports, free, write_config
+from edgeobs.demo.site import CLUSTER
+from edgeobs.demo.verdict import Closing, Decided, Seen, close, settled
+
+_START_S = 90.0  # the fast decoder may have to be compiled, once
+_LOOK_S = 0.25
+_WATCH_S = 15.0  # how long after the last fault's beginning a false action would still be seen
+
+
+class CoreError(RuntimeError):
+    """The core is no more; the text says what it printed last."""
+
+
+PLAN, PORTS = Plan(), Ports()
+CORE = (sys.executable, "-m", "edgeobs", "serve")
+
+
+def run(
+    once: bool = False, *, seed: int = 7, plan: Plan = PLAN, ports: Ports = PORTS, core: Sequence[str] = CORE
+) -> int:
+    """Show it. Returns the exit code.
+
+    Parameters
+    ----------
+    once
+        Headless: end after the faults, 0 only when all went right. Otherwise go on until Ctrl-C.
+    seed
+        Which simulated site.
+    plan
+        When what goes wrong.
+    ports
+        Where the core should listen; a busy one is replaced.
+    core
+        The program that is started with ``-c FILE``.
+
+    """
+    screen = Screen()
+    with tempfile.TemporaryDirectory(prefix="edgeobs-demo-") as folder, _terminable():
+        show = Show(screen, Path(folder), seed, plan, ports, core)
+        try:
+            show.begin()
+            return show.judge() if once else show.go_on()
+        except CoreError as error:
+            screen.done()
+            screen.line(str(error), "bold red")
+            return 1
+        except KeyboardInterrupt:
+            screen.done()
+            screen.line("stopping")
+            return 130 if once else 0
+        finally:
+            show.end()
+
+
+class Show:
+    """One run of the demo, from `begin` to `end`."""
+
+    def __init__(
+        self, screen: Screen, folder: Path, seed: int, plan: Plan, wanted: Ports, core: Sequence[str]
+    ) -> None:
+        self.screen, self.plan = screen, plan
+        self.began = time.time()
+        self.children = Children(folder)
+        ports, lines = free(wanted)
+        for line in lines:
+            screen.line(line)
+        self.core = [*core, "-c", str(write_config(folder, ports))]
+        self.page = f"http://{LOOPBACK}:{ports.web}/"
+        self.otlp = f"http://{LOOPBACK}:{ports.http}/v1/metrics"
+        self.api = Api(self.page)
+        self.feed = Feed(seed, self.otlp)
+        self.node = socket.gethostname()
+        self.faults: tuple[Fault, ...] = ()
+        self.incidents: dict[str, Seen] = {}
+        self.decisions: dict[str, Decided] = {}
+        self._announced: set[Fault] = set()
+
+    def begin(self) -> None:
+        """Start everything, and let it warm up."""
+        self.children.start("core", self.core)
+        self._until_ready()
+        self.screen.line(f"page: {self.page}   API: {self.page}openapi.json   OTLP/HTTP: {self.otlp}")
+        self.screen.line(f"senders: this machine ({self.node}) and 30 simulated nodes in zones a, b and c")
+        self.screen.line("stop with Ctrl-C")
+        here = ["--url", self.otlp, "--node", self.node, "--zone", "here", "--cluster", CLUSTER]
+        self.children.start("node", [sys.executable, "-m", "edgeobs.node", *here])
+        self.feed.start()
+        started = time.monotonic()
+        while (warm := time.monotonic() - started) < self.plan.warm_s:
+            self.screen.progress("warm-up", warm, self.plan.warm_s)
+            self._look()
+        self.screen.done()
+        self.faults = self.plan.faults(time.time(), self.node)
+        self.feed.afflict(self.faults)
+
+    def judge(self) -> int:
+        """Wait until every fault was answered or its time is over; say how it went."""
+        last = max(fault.start_s for fault in self.faults)
+        while time.time() < max(fault.end_s for fault in self.faults):
+            self._look()
+            if time.time() > last + _WATCH_S and all(self._settled(fault) for fault in self.faults):
+                break
+        closing = self._closing()
+        self.screen.closing(closing)
+        return 1 if closing.problems else 0
+
+    def go_on(self) -> int:
+        """Show what happens until Ctrl-C; the table once, when the faults are over."""
+        over = max(fault.end_s for fault in self.faults) + _WATCH_S
+        while True:
+            self._look()
+            if time.time() > over:
+                self.screen.closing(self._closing())
+                self.screen.line(f"the site goes on; look at {self.page}, or stop with Ctrl-C")
+                over = float("inf")
+
+    def end(self) -> None:
+        """End every thread and process; within 2 s."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        self.feed.stop()
+        self.children.stop()
+        self.api.close()
+
+    def _until_ready(self) -> None:
+        started = time.monotonic()
+        while not self.api.ready():
+            self._check_core()
+            if (waited := time.monotonic() - started) > _START_S:
+                raise CoreError(f"the core was not ready within {_START_S:.0f} s{self._last_words()}")
+            self.screen.progress("starting the core", waited, _START_S)
+            time.sleep(_LOOK_S)
+        self.screen.done()
+
+    def _look(self) -> None:
+        """One look at everything: faults that are due, the core's health, what is new."""
+        time.sleep(_LOOK_S)
+        self._check_core()
+        for fault in self.faults:
+            if fault.on(time.time()) and fault not in self._announced:
+                self._announced.add(fault)
+                self.screen.event(self._at(), "FAULT", fault.text(), "bold cyan")
+                if fault.kind == "burn":
+                    burn(self.children, fault.end_s - time.time())
+        try:
+            self._news()
+        except httpx.HTTPError as error:
+            self._check_core()
+            self.screen.event(self._at(), "API", f"{type(error).__name__}: {error}")
+
+    def _news(self) -> None:
+        for incident in self.api.incidents():
+            known = self.incidents.get(incident.id)
+            self.incidents[incident.id] = incident
+            if known is None:
+                self.screen.incident(self._at(), incident, self.api.evidence(incident.id))
+            elif known.resolved_s is None and incident.resolved_s is not None:
+                self.screen.event(self._at(), "resolved", incident.title, "dim")
+        new = [each for each in self.api.decisions() if each.id not in self.decisions]
+        self.decisions.update({each.id: each for each in new})
+        self.screen.decisions(self._at(), new)
+
+    def _settled(self, fault: Fault) -> bool:
+        return settled(fault, list(self.incidents.values()), list(self.decisions.values()))
+
+    def _closing(self) -> Closing:
+        return close(self.faults, list(self.incidents.values()), list(self.decisions.values()))
+
+    def _check_core(self) -> None:
+        code = self.children.ended("core")
+        if code is not None:
+            raise CoreError(f"the core ended with exit code {code}{self._last_words()}")
+
+    def _last_words(self) -> str:
+        lines = self.children.last_lines("core")
+        return "; the last it said:\n" + "\n".join(f"  {line}" for line in lines)
+
+    def _at(self) -> float:
+        return time.time() - self.began
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends the demo as Ctrl-C does; afterwards both mean what they did before."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
