@@ -124,6 +124,7 @@ class Points:
     value: Floats
     distributions: Distributions = field(default_factory=Distributions.none)
     rejected: dict[str, int] = field(default_factory=dict)
+    exemplars: int = 0  # sent along; counted and let go
 
     @staticmethod
     def none() -> "Points":
