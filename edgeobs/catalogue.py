@@ -62,6 +62,14 @@ METRICS: dict[str, Metric] = {
     ),
     "edgeobs_incidents": Metric("gauge", "Incidents that are not resolved.", ("scope",)),
     "edgeobs_incidents_opened_total": Metric("counter", "Incidents opened.", ("scope",)),
+    "edgeobs_incidents_dropped_total": Metric(
+        "counter", "Incidents not opened because too many were open.", ("scope",)
+    ),
+    "edgeobs_evidence_dropped_total": Metric(
+        "counter",
+        "Surprising samples or alerts not followed: over a bound of a step, of a node or in all, or our own.",
+        ("reason",),
+    ),
     "edgeobs_decisions_total": Metric(
         "counter", "Decisions on proposed actions.", ("verb", "verdict", "rule")
     ),

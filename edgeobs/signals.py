@@ -286,10 +286,11 @@ class Decision:
 
     def text(self) -> str:
         """``would cordon edge-17: …``, ``held: …``, ``denied: …``."""
+        target = self.action.target.node or f"zone {self.action.target.zone}"
         if self.verdict != "allowed":
-            return f"{self.verdict}: {self.action.verb} {self.action.target.node}: {self.reason}"
+            return f"{self.verdict}: {self.action.verb} {target}: {self.reason}"
         would = "would " if self.dry_run else ""
-        return f"{would}{self.action.verb} {self.action.target.node}: {self.action.reason}"
+        return f"{would}{self.action.verb} {target}: {self.action.reason}"
 
 
 @dataclass(frozen=True, slots=True)

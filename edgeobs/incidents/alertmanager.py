@@ -1,4 +1,4 @@
-"""Tells every replica of Alertmanager of incidents: at once, again before the alert ends, and when it is over."""
+"""Tells every replica of Alertmanager of incidents: at once, again in time, and when they are over."""
 
 import asyncio
 import random
