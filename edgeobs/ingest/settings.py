@@ -63,6 +63,8 @@ class Settings:
     """Largest body as it comes over the wire, bytes."""
     max_decoded_bytes: Annotated[int, Ge(1024), Le(1 << 30)] = 64 << 20
     """Largest body after decompression, bytes."""
+    max_json_bytes: Annotated[int, Ge(1024), Le(1 << 30)] = 4 << 20
+    """Largest JSON body after decompression, bytes: JSON costs fifty times as much to read as protobuf."""
     header_timeout_s: Seconds = 10.0
     """Time from a request's first byte (or the connection) to the end of its headers."""
     body_timeout_s: Seconds = 30.0
@@ -73,6 +75,8 @@ class Settings:
     """Connections open at once per server; more are closed as they come."""
     queue_bytes: Annotated[int, Ge(1024)] = 64 << 20
     """Bytes of requests that may wait for the engine before senders are told to come back."""
+    receive_bytes: Annotated[int, Ge(1024)] = 128 << 20
+    """Bytes of bodies that may be under way over HTTP, all connections and the waiting ones together."""
     stop_timeout_s: Annotated[float, Ge(0), Le(60)] = 1.5
     """How long requests in progress may take to end when the server stops."""
     tokens: tuple[Token, ...] = ()
