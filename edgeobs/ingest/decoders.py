@@ -7,6 +7,7 @@ from typing import Any
 from edgeobs.ingest import jit, otlp
 from edgeobs.ingest.delivery import Format
 from edgeobs.ingest.intern import Interner
+from edgeobs.ingest.remote_write_series import Families
 from edgeobs.signals import Points, Principal
 
 Decode = Callable[[bytes, Principal, int], Points]
@@ -33,6 +34,7 @@ class Decoders:
         if fast and not jit.available():
             raise RuntimeError("the compiled decoders need Numba: install edgeobs[accel]")
         self.interner = interner
+        self.families = Families()
         self.name = "numba" if (jit.available() if fast is None else fast) else "upb"
         self._decoders = self._fast() if self.name == "numba" else self._reference()
 
@@ -41,14 +43,14 @@ class Decoders:
         return self._decoders[format](body, principal, now_ns)
 
     def _reference(self) -> dict[str, Decode]:
-        interner = self.interner
+        interner, families = self.interner, self.families
         return {
             "otlp_proto": lambda body, who, now: otlp.decode(body, interner, who, now),
             "otlp_json": lambda body, who, now: otlp.points_of(
                 _module("otlp_json").parse(body), interner, who, now
             ),
             "remote_write_1": lambda body, who, now: _module("remote_write").decode_v1(
-                body, interner, who, now
+                body, interner, families, who, now
             ),
             "remote_write_2": lambda body, who, now: _module("remote_write").decode_v2(
                 body, interner, who, now
@@ -57,13 +59,14 @@ class Decoders:
 
     def _fast(self) -> dict[str, Decode]:
         """The same with the compiled ones in place; they share one table of aliases."""
-        interner, aliases = self.interner, _module("aliases").Aliases(self.interner)
+        interner, families = self.interner, self.families
+        aliases = _module("aliases").Aliases(interner)
         return self._reference() | {
             "otlp_proto": lambda body, who, now: _module("otlp_fast").decode(
                 body, interner, aliases, who, now
             ),
             "remote_write_1": lambda body, who, now: _module("remote_write_fast").decode_v1(
-                body, interner, aliases, who, now
+                body, interner, aliases, families, who, now
             ),
             "remote_write_2": lambda body, who, now: _module("remote_write_fast").decode_v2(
                 body, interner, aliases, who, now
