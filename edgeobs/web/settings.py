@@ -31,7 +31,7 @@ class Settings:
     stream_interval_s: Annotated[float, Gt(0), Le(1)] = 0.4
     """Seconds between two updates of a live page, at least. Also how long a page may hold up a shutdown."""
 
-    heartbeat_s: Annotated[float, Gt(0), Le(60)] = 5.0
+    heartbeat_s: Annotated[float, Gt(0), Le(10)] = 5.0
     """Seconds after which a live page on which nothing changed is told that the connection stands."""
 
     stall_s: Annotated[float, Gt(0), Le(600)] = 20.0

@@ -1,0 +1,241 @@
+// Incidents: what is abnormal since when, and the evidence for it, likeliest cause first.
+
+import { byId, glyph, h, keyed, say } from "./dom.js";
+import { clock, digits, duration, inFull, range, value } from "./format.js";
+import { badge, grouped, whom } from "./decisions.js";
+import { plot } from "./plot.js";
+
+const RESOLVED_SHOWN = 50; // cards; the API has the rest
+const FETCH_MS = 1000; // evidence of an open card is asked for no more often
+
+export const incidentLink = (id) => `#incident/${encodeURIComponent(id)}`;
+
+/** Which incidents are expanded, and their evidence once it has come. */
+export class Incidents {
+  #store;
+  #open = new Set();
+  #touched = false;
+  #details = new Map(); // id → { of: updated_s, at: ms, evidence, failed, busy }
+
+  constructor(store) {
+    this.#store = store;
+  }
+
+  draw() {
+    const active = this.#store.active();
+    const resolved = this.#store.resolved();
+    if (active.length && !this.#touched) this.expand(active[0].id);
+    const verdicts = Map.groupBy(this.#store.decided(), (decision) => decision.action.incident_id);
+    const items = (list, incidents) => incidents.map((incident) => this.#item(list, incident, verdicts.get(incident.id) ?? []));
+    const make = (item) => this.#make(item);
+    const update = (card, item) => this.#update(card, item);
+    for (const [id, shown] of [["active", active], ["resolved", resolved.slice(0, RESOLVED_SHOWN)]]) {
+      keyed(byId(id), items(byId(id), shown), make, update);
+    }
+    say(byId("incidents-count"), active.length ? `${active.length} active` : "");
+    byId("resolved-box").hidden = !resolved.length;
+    say(byId("resolved-count"), `Resolved (${resolved.length})`);
+    for (const id of this.#open) if (!this.#store.incidents.has(id)) this.#close(id);
+  }
+
+  /** Expand one; true when it is known. */
+  expand(id) {
+    this.#touched = true;
+    this.#open.add(id);
+    const incident = this.#store.incidents.get(id);
+    if (incident) this.#fetch(incident);
+    return Boolean(incident);
+  }
+
+  /** Expand one and bring it to the reader. */
+  reveal(id) {
+    if (!this.expand(id)) return false;
+    if (this.#store.incidents.get(id).state === "resolved") byId("resolved-box").open = true;
+    this.draw();
+    const button = this.#card(id)?.querySelector(".incident-open");
+    button?.focus({ preventScroll: true });
+    button?.closest(".card").scrollIntoView({ block: "start" });
+    return true;
+  }
+
+  /** Say again how long ago things were. */
+  tick(now) {
+    for (const element of document.querySelectorAll("[data-since]")) {
+      const until = Number(element.dataset.until) || now;
+      say(element, duration(until - Number(element.dataset.since)));
+    }
+  }
+
+  #close(id) {
+    this.#open.delete(id);
+    this.#details.delete(id);
+  }
+
+  #card(id) {
+    return byId("active").shown?.get(id)?.element ?? byId("resolved").shown?.get(id)?.element;
+  }
+
+  #item(list, incident, decisions) {
+    const expanded = this.#open.has(incident.id);
+    if (expanded) this.#fetch(incident);
+    const detail = expanded ? this.#details.get(incident.id) : undefined;
+    const openScore = this.#store.self?.open_score;
+    const fresh = { id: incident.id, incident, expanded, evidence: detail?.evidence, failed: detail?.failed, verdicts: decisions.map((d) => d.id).join(" "), openScore };
+    const old = list.shown?.get(incident.id)?.item;
+    if (old && Object.keys(fresh).every((key) => old[key] === fresh[key])) return old;
+    return Object.assign(fresh, { decisions });
+  }
+
+  async #fetch(incident) {
+    const { id } = incident;
+    const detail = this.#details.get(id) ?? { of: null, at: -Infinity, busy: false };
+    this.#details.set(id, detail);
+    const wait = detail.at + FETCH_MS - performance.now();
+    if (detail.busy || detail.of === incident.updated_s) return;
+    if (wait > 0) {
+      detail.timer ??= setTimeout(() => { detail.timer = undefined; this.draw(); }, wait);
+      return;
+    }
+    detail.busy = true;
+    detail.at = performance.now();
+    detail.of = incident.updated_s;
+    try {
+      const answer = await fetch(`api/v1/incidents/${encodeURIComponent(id)}`);
+      detail.failed = answer.ok ? "" : `the evidence could not be had: ${answer.status}`;
+      if (answer.ok) detail.evidence = (await answer.json()).evidence;
+    } catch {
+      detail.failed = "the evidence could not be had: no connection";
+      detail.of = null;
+    }
+    detail.busy = false;
+    if (!detail.failed) this.draw();
+  }
+
+  #make({ incident }) {
+    const body = `body-${incident.id}`;
+    const button = h("button", { class: "incident-open", type: "button", "aria-expanded": "false", "aria-controls": body });
+    button.append(glyph("turn"), h("span", { class: "incident-state" }), h("span", { class: "incident-title" }));
+    button.addEventListener("click", () => this.#toggle(incident.id));
+    return h(
+      "li",
+      { class: "card incident" },
+      h("article", { "aria-label": incident.title }, h("h3", {}, button), h("p", { class: "incident-meta" }), h("div", { class: "incident-verdicts" }), h("div", { class: "incident-body", id: body, hidden: true })),
+    );
+  }
+
+  #toggle(id) {
+    this.#touched = true;
+    if (this.#open.has(id)) {
+      this.#close(id);
+      if (location.hash === incidentLink(id)) history.replaceState(null, "", location.pathname + location.search);
+    } else {
+      this.expand(id);
+      history.replaceState(null, "", incidentLink(id));
+    }
+    this.draw();
+  }
+
+  #update(card, item) {
+    const { incident, expanded } = item;
+    card.dataset.state = incident.state;
+    const state = incident.state === "resolved" ? "resolved" : "abnormal";
+    const badge = h("span", { class: `badge s-${incident.state}` }, glyph(state), incident.state);
+    card.querySelector(".incident-state").replaceChildren(badge);
+    say(card.querySelector(".incident-title"), incident.title);
+    card.querySelector(".incident-open").setAttribute("aria-expanded", String(expanded));
+    card.querySelector(".incident-meta").replaceChildren(...meta(incident));
+    card.querySelector(".incident-verdicts").replaceChildren(...verdicts(item.decisions));
+    const body = card.querySelector(".incident-body");
+    body.hidden = !expanded;
+    if (expanded) drawEvidence(body, item);
+  }
+}
+
+function meta(incident) {
+  const { place } = incident;
+  const where = place.node
+    ? h("a", { href: `#node/${place.node_id}` }, place.node)
+    : h("span", {}, incident.scope === "zone" ? place.zone : place.cluster || "everything");
+  const until = incident.state === "resolved" ? incident.resolved_s : "";
+  const passed = h("span", { "data-since": incident.opened_s, "data-until": until }, duration((until || Date.now() / 1000) - incident.opened_s));
+  const zone = incident.scope === "node" && place.zone ? [h("span", {}, "zone ", h("b", {}, place.zone))] : [];
+  const parts = [
+    h("span", {}, `${incident.scope} `, where),
+    ...zone,
+    h("span", {}, "since ", h("time", { datetime: new Date(incident.opened_s * 1000).toISOString(), title: inFull(incident.opened_s) }, clock(incident.opened_s))),
+    h("span", {}, until ? "lasted " : "for ", passed),
+    h("span", {}, "score ", h("b", {}, digits(incident.score))),
+  ];
+  if (incident.simulated) parts.push(h("span", { class: "tag" }, "simulated"));
+  return parts;
+}
+
+// What became of it, in a line each: a held or denied one always with its reason.
+function verdicts(decisions) {
+  return grouped(decisions).slice(0, 3).map(({ newest, all }) => {
+    const verb = newest.verdict === "allowed" ? "" : `${newest.action.verb} `;
+    const why = newest.verdict === "allowed" ? newest.action.reason : newest.reason;
+    return h("p", { class: `verdict v-${newest.verdict}` }, badge(newest), h("span", {}, h("b", {}, `${verb}${whom(all)}`), `: ${why}`));
+  });
+}
+
+function drawEvidence(body, { evidence, failed, openScore }) {
+  if (!evidence) {
+    body.replaceChildren(h("p", { class: "faint" }, failed || "loading the evidence…"));
+    body.list = null;
+    return;
+  }
+  if (!body.list) {
+    body.list = h("ol", { class: "evidence", "aria-label": "Evidence, likeliest cause first" });
+    body.replaceChildren(body.list);
+  }
+  const items = evidence.map((each, rank) => ({ ...each, id: `${each.source} ${each.text}`, rank: rank + 1, openScore }));
+  const once = [...new Map(items.map((each) => [each.id, each])).values()];
+  keyed(body.list, once, makeEvidence, updateEvidence);
+}
+
+function makeEvidence() {
+  return h(
+    "li",
+    { class: "evidence-item" },
+    h("div", { class: "evidence-head" }, h("span", { class: "rank", "aria-hidden": "true" }), h("p", { class: "evidence-name" }), h("span", { class: "weight" }, h("span", { class: "weight-bar" }, h("i")), h("span", { class: "weight-text" }))),
+    h("p", { class: "evidence-facts" }),
+  );
+}
+
+function updateEvidence(item, evidence) {
+  item.classList.toggle("calm", evidence.calm);
+  say(item.querySelector(".rank"), String(evidence.rank));
+  item.querySelector(".evidence-name").replaceChildren(...title(evidence));
+  const share = Math.round(100 * (evidence.weight ?? 0));
+  item.querySelector(".weight-bar i").style.width = `${share}%`;
+  say(item.querySelector(".weight-text"), `${share} %`);
+  item.querySelector(".weight").title = `${share} % of the incident's score`;
+  item.querySelector(".evidence-facts").replaceChildren(...facts(evidence));
+  if (evidence.points.length < 2) {
+    item.querySelector(".plot")?.remove();
+    return;
+  }
+  let picture = item.querySelector(".plot");
+  if (!picture) item.append((picture = plot()));
+  picture.update(evidence, evidence.openScore);
+}
+
+function title(evidence) {
+  if (evidence.source !== "series") {
+    const kind = { absence: "absence", alert: "alert" }[evidence.source];
+    return [h("span", { class: "tag" }, kind), " ", h("span", {}, evidence.text)];
+  }
+  const labels = Object.entries(evidence.labels).map(([name, text]) => h("span", { class: "label" }, h("span", { class: "label-name" }, name), "=", text));
+  return [h("code", {}, evidence.name), ...labels.flatMap((label) => [" ", label])];
+}
+
+function facts(evidence) {
+  const out = [];
+  if (evidence.value !== null) out.push(h("span", {}, h("b", {}, value(evidence.value, evidence.unit)), " at its peak"));
+  if (evidence.low !== null) out.push(h("span", {}, "expected ", h("b", {}, range(evidence.low, evidence.high, evidence.unit))));
+  out.push(h("span", {}, "score ", h("b", {}, digits(evidence.score))));
+  if (evidence.onset_s) out.push(h("span", {}, "since ", h("time", { datetime: new Date(evidence.onset_s * 1000).toISOString() }, clock(evidence.onset_s))));
+  if (evidence.calm) out.push(h("span", { class: "tag tag-ok" }, "back to normal"));
+  return out;
+}
