@@ -55,7 +55,7 @@ def run(
     """
     screen = Screen()
     with tempfile.TemporaryDirectory(prefix="edgeobs-demo-") as folder, _terminable():
-        show = Show(screen, Path(folder), seed, plan, ports, core)
+        show = Show(screen, Path(folder), seed=seed, plan=plan, wanted=ports, core=core)
         try:
             show.begin()
             return show.judge() if once else show.go_on()
@@ -75,7 +75,7 @@ class Show:
     """One run of the demo, from `begin` to `end`."""
 
     def __init__(
-        self, screen: Screen, folder: Path, seed: int, plan: Plan, wanted: Ports, core: Sequence[str]
+        self, screen: Screen, folder: Path, *, seed: int, plan: Plan, wanted: Ports, core: Sequence[str]
     ) -> None:
         self.screen, self.plan = screen, plan
         self.began = time.time()

@@ -61,6 +61,11 @@ class Sender:
             self._changed.notify()
         self._thread.join(within_s)
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
     def _run(self) -> None:
         while not self._stopping.is_set():
             with self._changed:
