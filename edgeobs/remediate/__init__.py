@@ -1,0 +1,25 @@
+"""What would be done about an incident, whether it may be, and what came of it."""
+
+from edgeobs.remediate.cluster import MemoryCluster
+from edgeobs.remediate.fleet import ClusterNode, FleetView, NodeView, ZoneView, fleet_view
+from edgeobs.remediate.guard import Guard
+from edgeobs.remediate.ledger import Ledger
+from edgeobs.remediate.policies import POLICIES, Policy
+from edgeobs.remediate.remediation import Remediation, propose
+from edgeobs.remediate.settings import Settings
+
+__all__ = [
+    "POLICIES",
+    "ClusterNode",
+    "FleetView",
+    "Guard",
+    "Ledger",
+    "MemoryCluster",
+    "NodeView",
+    "Policy",
+    "Remediation",
+    "Settings",
+    "ZoneView",
+    "fleet_view",
+    "propose",
+]

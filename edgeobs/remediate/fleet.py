@@ -1,0 +1,120 @@
+"""What the guard knows of the world at one moment: plain data, built anew for every look. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from edgeobs.remediate.settings import Settings
+from edgeobs.signals import Heartbeat, HeartState, Resource
+
+Place = tuple[str, str]
+"""(cluster, zone) or (cluster, node)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterNode:
+    """A node as the Kubernetes API has it."""
+
+    cluster: str
+    name: str
+    uid: str
+    version: int  # resourceVersion
+    labels: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
+    taints: tuple[str, ...] = ()  # key=value:effect
+    unschedulable: bool = False
+
+
+class NodeView(NamedTuple):
+    """A node as telemetry and the cluster together know it."""
+
+    cluster: str
+    name: str
+    listed: bool  # the cluster has it
+    zone: str  # as the cluster's label names it; empty: not labelled
+    telemetry_zone: str
+    opted_in: bool
+    cordoned: bool
+    state: HeartState | Literal["unheard"]
+    heard_ns: int
+
+    @property
+    def silent(self) -> bool:
+        """Nothing is heard; also of a node that never spoke but should have, having opted in."""
+        return self.state == "silent" or (self.state == "unheard" and self.opted_in)
+
+    @property
+    def counts(self) -> bool:
+        """Whether its silence or speech says anything about its zone."""
+        return self.state not in {"retired", "unheard"} or self.silent
+
+    def alive(self, now_ns: int, window_ns: int) -> bool:
+        """Whether it still sends."""
+        return self.state in {"young", "alive", "late"} or now_ns - self.heard_ns < window_ns
+
+
+class ZoneView(NamedTuple):
+    """How much of a zone is silent."""
+
+    silent: int
+    nodes: int
+
+    def dark(self, share: float) -> bool:
+        """Whether so much is silent that it is not about single nodes."""
+        return self.nodes > 0 and self.silent >= share * self.nodes and self.silent > 0
+
+
+@dataclass(frozen=True, slots=True)
+class FleetView:
+    """Nodes by (cluster, name), zones by (cluster, zone)."""
+
+    nodes: dict[Place, NodeView]
+    zones: dict[Place, ZoneView]
+    journal: str = ""  # why decisions cannot be made durable; empty while they can
+
+    def targets(self, target: Resource) -> list[NodeView]:
+        """The nodes that an action is about: one, or all of a zone; empty when nothing is known of it."""
+        if target.node:
+            node = self.nodes.get((target.cluster, target.node))
+            return [node] if node is not None else []
+        return [
+            node
+            for node in self.nodes.values()
+            if node.cluster == target.cluster and (node.zone or node.telemetry_zone) == target.zone
+        ]
+
+
+def fleet_view(
+    beats: Iterable[Heartbeat], cluster: Sequence[ClusterNode], settings: Settings, journal: str = ""
+) -> FleetView:
+    """Join what is heard with what the cluster lists."""
+    listed = {(node.cluster, node.name): node for node in cluster}
+    heard = {(beat.place.cluster, beat.place.node): beat for beat in beats}
+    nodes = {
+        key: _view(key, listed.get(key), heard.get(key), settings) for key in listed.keys() | heard.keys()
+    }
+    return FleetView(nodes, _zones(nodes.values()), journal)
+
+
+def _view(key: Place, node: ClusterNode | None, beat: Heartbeat | None, settings: Settings) -> NodeView:
+    return NodeView(
+        cluster=key[0],
+        name=key[1],
+        listed=node is not None,
+        zone=node.labels.get(settings.zone_label, "") if node else "",
+        telemetry_zone=beat.place.zone if beat else "",
+        opted_in=node is not None and node.annotations.get(settings.opt_in_annotation) == "enabled",
+        cordoned=node is not None and node.unschedulable,
+        state=beat.state if beat else "unheard",
+        heard_ns=beat.heard_ns if beat else 0,
+    )
+
+
+def _zones(nodes: Iterable[NodeView]) -> dict[Place, ZoneView]:
+    zones: dict[Place, ZoneView] = {}
+    for node in nodes:
+        if node.counts:
+            key = node.cluster, node.zone or node.telemetry_zone
+            silent, known = zones.get(key, (0, 0))
+            zones[key] = ZoneView(silent + node.silent, known + 1)
+    return zones

@@ -1,0 +1,75 @@
+"""The guard: every rule on every action; nothing passes that one of them forbids. No clock, no I/O."""
+
+from collections.abc import Iterable
+from hashlib import blake2b
+
+from edgeobs.remediate.fleet import FleetView
+from edgeobs.remediate.guards import RULES, Scene
+from edgeobs.remediate.guards.consent import is_dry
+from edgeobs.remediate.ledger import Ledger
+from edgeobs.remediate.settings import Settings
+from edgeobs.signals import Action, Check, Counts, Decision, Verdict
+
+ALL = "all"
+_SEVERITY: dict[Verdict, int] = {"denied": 0, "held": 1, "allowed": 2}
+
+
+class Guard:
+    """Decides on actions and remembers what was allowed.
+
+    Parameters
+    ----------
+    settings
+        Switches and budgets.
+    counts
+        Decisions are counted by verb, verdict and rule.
+    policies
+        Names of the policies in force; an action of any other is denied.
+    ledger
+        What was decided before, from `Ledger.rebuilt` after a restart.
+
+    """
+
+    def __init__(
+        self, settings: Settings, counts: Counts, policies: Iterable[str] = (), ledger: Ledger | None = None
+    ) -> None:
+        self.settings = settings
+        self.ledger = ledger if ledger is not None else Ledger()
+        self._counts, self._policies = counts, frozenset(policies)
+
+    def decide(self, action: Action, fleet: FleetView, now_ns: int) -> Decision:
+        """Check an action and record the decision, so that the next one sees it."""
+        decision = self.consider(action, fleet, now_ns)
+        self.record(decision)
+        return decision
+
+    def consider(self, action: Action, fleet: FleetView, now_ns: int) -> Decision:
+        """The same without recording: denied when any rule denies, else held when any holds."""
+        scene = Scene(
+            action, fleet.targets(action.target), fleet, self.ledger, self.settings, self._policies, now_ns
+        )
+        checks = tuple(Check(name, *rule(scene)) for name, rule in RULES.items())
+        worst = min(checks, key=lambda check: _SEVERITY[check.verdict])
+        if worst.verdict == "allowed":
+            worst = Check(ALL, "allowed", action.reason)
+        return Decision(
+            id=decision_id(action, now_ns),
+            action=action,
+            verdict=worst.verdict,
+            rule=worst.rule,
+            reason=worst.reason,
+            checks=checks,
+            dry_run=is_dry(scene),
+            decided_ns=now_ns,
+        )
+
+    def record(self, decision: Decision) -> None:
+        """Let a decision count."""
+        self.ledger.record(decision)
+        self._counts["edgeobs_decisions_total", decision.action.verb, decision.verdict, decision.rule] += 1
+
+
+def decision_id(action: Action, now_ns: int) -> str:
+    """The same in every replay of the same data."""
+    seed = "\0".join((action.incident, action.verb, *action.target[:3], str(now_ns)))
+    return "dec-" + blake2b(seed.encode(), digest_size=6).hexdigest()

@@ -1,0 +1,70 @@
+"""May it be done at all: switches, opt-in, and what must be known. Whatever is missing denies."""
+
+from edgeobs.remediate.guards.base import FINE, Said, Scene, names
+
+
+def journal(scene: Scene) -> Said:
+    """Nothing is done that could not be written down first."""
+    problem = scene.fleet.journal
+    return (
+        ("denied", f"decisions cannot be recorded: {problem}")
+        if problem
+        else (FINE, "decisions are recorded")
+    )
+
+
+def policy(scene: Scene) -> Said:
+    """Only a policy that is in force may ask."""
+    name = scene.action.policy
+    return (FINE, f"policy {name}") if name in scene.policies else ("denied", f"there is no policy {name!r}")
+
+
+def verb(scene: Scene) -> Said:
+    """Each verb has a switch."""
+    name = scene.action.verb
+    if name in scene.settings.verbs:
+        return FINE, f"{name} is switched on"
+    return "denied", f"{name} is switched off"
+
+
+def paused(scene: Scene) -> Said:
+    """One switch holds everything."""
+    return ("held", "remediation is paused") if scene.settings.pause else (FINE, "not paused")
+
+
+def known_node(scene: Scene) -> Said:
+    """The cluster must list what is acted upon."""
+    target = scene.action.target
+    if not scene.targets:
+        return "denied", f"the cluster knows no node of {target.node or f'zone {target.zone}'}"
+    unlisted = [node for node in scene.targets if not node.listed]
+    return ("denied", f"the cluster does not list {names(unlisted)}") if unlisted else (FINE, "listed")
+
+
+def opted_in(scene: Scene) -> Said:
+    """Only nodes that opted in; of a zone, all."""
+    missing = [node for node in scene.targets if not node.opted_in]
+    annotation = scene.settings.opt_in_annotation
+    if missing or not scene.targets:
+        who = names(missing) if missing else "the target"
+        return "denied", f"{who} has not opted in: annotation {annotation} is not 'enabled'"
+    return FINE, "opted in"
+
+
+def zone_label_known(scene: Scene) -> Said:
+    """Without a zone there is no zone budget."""
+    missing = [node for node in scene.targets if not node.zone]
+    if missing or not scene.targets:
+        who = names(missing) if missing else "the target"
+        return "denied", f"{who} has no label {scene.settings.zone_label}: its zone's budget is unknown"
+    return FINE, f"zone {scene.zone}"
+
+
+def dry_run(scene: Scene) -> Said:
+    """Forbids nothing; says that nothing will be changed."""
+    return FINE, "nothing will be changed" if is_dry(scene) else "will be carried out"
+
+
+def is_dry(scene: Scene) -> bool:
+    """Dry unless both the global switch and the verb's own say otherwise."""
+    return scene.settings.dry_run or scene.action.verb not in scene.settings.live

@@ -1,0 +1,49 @@
+"""What policies share: their shape, and how they read evidence."""
+
+from collections.abc import Callable, Iterable, Mapping
+from re import Pattern
+
+from edgeobs.signals import Action, Evidence, Incident, Verb
+
+Policy = Callable[[Incident, int], list[Action]]
+"""Incident and now (ns) → actions; pure, and none when the evidence is not what the policy is about."""
+
+Patch = tuple[tuple[str, str], ...]
+
+CORDON: Patch = (("/spec/unschedulable", "true"),)
+
+
+def action(policy: str, verb: Verb, incident: Incident, patch: Patch, reason: str) -> Action:
+    """An action on the place of an incident."""
+    return Action(verb, incident.place, patch, reason, policy, incident.id)
+
+
+def rising(evidence: Evidence) -> bool:
+    """Whether it is above its expected range; a score alone does not say which way."""
+    return evidence.source == "series" and evidence.value > evidence.high
+
+
+def falling(evidence: Evidence) -> bool:
+    """Whether it is below its expected range."""
+    return evidence.source == "series" and evidence.value < evidence.low
+
+
+def kinds(evidence: Iterable[Evidence], patterns: Mapping[str, Pattern[str]]) -> dict[str, Evidence]:
+    """For each kind of series the likeliest evidence that rose and is not calm."""
+    found: dict[str, Evidence] = {}
+    for each in evidence:
+        if each.calm or not rising(each):
+            continue
+        for kind, pattern in patterns.items():
+            if kind not in found and pattern.search(each.name):
+                found[kind] = each
+    return found
+
+
+def naming(found: Mapping[str, Evidence]) -> str:
+    """``latency (system_disk_… 0.4, expected 0.002) and errors (…)``."""
+    parts = [
+        f"{kind} ({each.text} at {each.value:.3g}, expected {each.expected:.3g})"
+        for kind, each in found.items()
+    ]
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

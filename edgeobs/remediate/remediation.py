@@ -1,0 +1,131 @@
+"""Incidents → decisions: what policies propose, once each, and again when the answer changes."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from edgeobs.remediate.fleet import FleetView
+from edgeobs.remediate.guard import Guard, decision_id
+from edgeobs.remediate.ledger import Key, Ledger
+from edgeobs.remediate.policies import POLICIES, Policy
+from edgeobs.remediate.settings import Settings
+from edgeobs.signals import SECOND, Action, Counts, Decision, Incident
+
+WITHDRAWN = "withdrawn"
+"""The rule of a decision that ends a held proposal nobody makes any more."""
+
+_FULL = "full"
+
+
+def propose(
+    incidents: Iterable[Incident], now_ns: int, policies: Mapping[str, Policy] = POLICIES
+) -> list[Action]:
+    """What every policy would do about every incident that is not resolved."""
+    return [
+        action
+        for incident in incidents
+        if incident.state != "resolved"
+        for policy in policies.values()
+        for action in policy(incident, now_ns)
+    ]
+
+
+class Remediation:
+    """Policies and guard, joined.
+
+    Each incident and verb is decided once. What was held or denied is looked at again every ``recheck_s``
+    and decided anew when the verdict or the rule has changed; what is held and no longer proposed is
+    withdrawn. An allowed action is in flight until its incident is resolved.
+    """
+
+    def __init__(self, settings: Settings, counts: Counts, policies: Mapping[str, Policy] = POLICIES) -> None:
+        self.settings, self.policies = settings, policies
+        self.guard = Guard(settings, counts, policies)
+        self._counts = counts
+        self._looked_ns = 0
+
+    def step(
+        self,
+        active: Callable[[], Sequence[Incident]],
+        changed: Sequence[Incident],
+        fleet: Callable[[], FleetView],
+        now_ns: int,
+    ) -> list[Decision]:
+        """The decisions that are new.
+
+        Parameters
+        ----------
+        active
+            Called for all incidents that are not resolved, when it is time to look at all of them again.
+        changed
+            Incidents that changed in this step; these are looked at now.
+        fleet
+            Called for the world as it is now, when there is something to decide.
+
+        """
+        decisions: list[Decision] = []
+        for incident in changed:
+            if incident.state == "resolved":
+                over = self.guard.ledger.close(incident.id)
+                decisions += self._withdraw(over, "its incident is resolved", now_ns)
+        all_due = self._due(now_ns)
+        looked_at = active() if all_due else [i for i in changed if i.state != "resolved"]
+        actions = propose(looked_at, now_ns, self.policies)
+        proposed = {Key(action.incident, action.verb) for action in actions}
+        ids = {incident.id for incident in looked_at}
+        pending = self.guard.ledger.pending
+        gone = [key for key in pending if key.incident in ids and key not in proposed]
+        if all_due:
+            gone += [key for key in pending if key.incident not in ids]
+            self.guard.ledger.forget(now_ns, self.settings.cooldown_s or 0.0)
+        decisions += self._withdraw([pending.pop(key) for key in gone], "it is no longer proposed", now_ns)
+        due = [action for action in actions if self._open(action, now_ns)]
+        if due:
+            view = fleet()
+            decisions += [d for action in due for d in self._decide(action, view, now_ns)]
+        return decisions
+
+    def restore(self, decisions: Iterable[Decision], active: Iterable[Incident]) -> None:
+        """Take up where a store's rows leave off; ``decisions`` oldest first. Budgets go on as they were."""
+        self.guard.ledger = Ledger.rebuilt(decisions, active)
+
+    def _due(self, now_ns: int) -> bool:
+        due = now_ns < self._looked_ns or now_ns - self._looked_ns >= self.settings.recheck_s * SECOND
+        if due:
+            self._looked_ns = now_ns
+        return due
+
+    def _open(self, action: Action, now_ns: int) -> bool:
+        """Whether there is anything to decide."""
+        key = Key(action.incident, action.verb)
+        if key in self.guard.ledger.allowed:
+            return False
+        known = self.guard.ledger.pending.get(key)
+        return known is None or self._looked_ns == now_ns
+
+    def _decide(self, action: Action, fleet: FleetView, now_ns: int) -> list[Decision]:
+        pending = self.guard.ledger.pending
+        key = Key(action.incident, action.verb)
+        if key in self.guard.ledger.allowed:  # proposed by two policies
+            return []
+        known = pending.get(key)
+        if known is None and len(pending) >= self.settings.max_pending:
+            self._counts["edgeobs_decisions_total", action.verb, "denied", _FULL] += 1
+            return []
+        decision = self.guard.consider(action, fleet, now_ns)
+        if known is not None and (known.verdict, known.rule) == (decision.verdict, decision.rule):
+            return []
+        self.guard.record(decision)
+        return [decision]
+
+    def _withdraw(self, decisions: Iterable[Decision], reason: str, now_ns: int) -> list[Decision]:
+        ended = [
+            replace(
+                each, id=decision_id(each.action, now_ns), verdict="denied", rule=WITHDRAWN, reason=reason,
+                checks=(), decided_ns=now_ns,
+            )
+            for each in decisions
+            if each.verdict == "held"
+        ]  # fmt: skip
+        for each in ended:
+            self._counts["edgeobs_decisions_total", each.action.verb, each.verdict, each.rule] += 1
+        return ended

@@ -1,0 +1,58 @@
+"""What may be done, to whom, how often. The defaults do nothing: dry-run, and only nodes that opted in."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Le
+
+from edgeobs.signals import Verb
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Switches and budgets. A budget of null is a missing budget, and a missing budget denies."""
+
+    dry_run: bool = True
+    """Say what would be done, and do nothing."""
+
+    pause: bool = False
+    """Hold every action."""
+
+    verbs: tuple[Verb, ...] = ("cordon", "taint", "reschedule", "failover")
+    """Actions that may be considered at all."""
+
+    live: tuple[Verb, ...] = ()
+    """Actions that are really carried out once ``dry_run`` is off; the others stay dry."""
+
+    zone_label: str = "topology.kubernetes.io/zone"
+    """Node label that names the zone. A node without it is left alone."""
+
+    opt_in_annotation: str = "edgeobs.io/remediation"
+    """Node annotation that must be ``enabled``. A node without it is left alone."""
+
+    nodes_per_zone: Annotated[int, Ge(0)] | None = 1
+    """Nodes of one zone in flight at once: under an action whose incident is not over, or cordoned."""
+
+    cluster_share: Annotated[float, Ge(0), Le(1)] | None = 0.2
+    """Share of a cluster's nodes in flight at once, in [0, 1]; rounded down, but one node where above 0."""
+
+    per_hour: Annotated[int, Ge(0)] | None = 6
+    """Actions allowed in any hour, over all clusters."""
+
+    cooldown_s: Annotated[float, Ge(0)] | None = 1800.0
+    """Time after an action on a node before another incident may act on it, seconds."""
+
+    zone_hold_share: Annotated[float, Gt(0), Le(1)] = 0.5
+    """Share of silent nodes from which a zone counts as dark and is held, in (0, 1]."""
+
+    self_doubt_share: Annotated[float, Gt(0), Le(1)] = 0.5
+    """When more than this share of all zones is dark, it is we who are cut off: everything is held."""
+
+    alive_s: Annotated[float, Gt(0)] = 5.0
+    """A node heard within this time is alive, whatever else is said of it, seconds."""
+
+    recheck_s: Annotated[float, Ge(0)] = 1.0
+    """How often what was held or denied is looked at again, seconds."""
+
+    max_pending: Annotated[int, Ge(1)] = 1000
+    """Proposals remembered that were not allowed; past it new ones are denied."""
