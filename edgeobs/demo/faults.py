@@ -45,6 +45,7 @@ class Plan:
     dark_s: float = 40.0
     disk_node: str = "edge-17"
     dark_zone: str = "b"
+    watch_s: float = 15.0  # after the last fault's beginning: a false action would still be seen
 
     def faults(self, warm_s: float, this_node: str) -> tuple[Fault, ...]:
         """The schedule, once it is known when the warm-up ended."""

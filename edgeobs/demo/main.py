@@ -23,7 +23,6 @@ from edgeobs.demo.verdict import Closing, Decided, Seen, close, settled
 
 _START_S = 90.0  # the fast decoder may have to be compiled, once
 _LOOK_S = 0.25
-_WATCH_S = 15.0  # how long after the last fault's beginning a false action would still be seen
 
 
 class CoreError(RuntimeError):
@@ -117,7 +116,7 @@ class Show:
         last = max(fault.start_s for fault in self.faults)
         while time.time() < max(fault.end_s for fault in self.faults):
             self._look()
-            if time.time() > last + _WATCH_S and all(self._settled(fault) for fault in self.faults):
+            if time.time() > last + self.plan.watch_s and all(self._settled(fault) for fault in self.faults):
                 break
         closing = self._closing()
         self.screen.closing(closing)
@@ -125,7 +124,7 @@ class Show:
 
     def go_on(self) -> int:
         """Show what happens until Ctrl-C; the table once, when the faults are over."""
-        over = max(fault.end_s for fault in self.faults) + _WATCH_S
+        over = max(fault.end_s for fault in self.faults) + self.plan.watch_s
         while True:
             self._look()
             if time.time() > over:

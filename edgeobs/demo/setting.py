@@ -10,7 +10,7 @@ LOOPBACK = "127.0.0.1"
 
 
 class Ports(NamedTuple):
-    """The three that the core listens on."""
+    """The three that the core listens on; 0 is any free one."""
 
     http: int = 4318
     grpc: int = 4317
@@ -21,8 +21,8 @@ def free(wanted: Ports) -> tuple[Ports, list[str]]:
     """Ports that nobody listens on, and a line for each that had to be another."""
     chosen, lines = [], []
     for name, port in wanted._asdict().items():
-        number = port if _is_free(port) else _any()
-        if number != port:
+        number = port if port and _is_free(port) else _any()
+        if port not in (0, number):
             lines.append(f"port {port} ({name}) is busy: using {number} instead")
         chosen.append(number)
     return Ports(*chosen), lines
