@@ -33,6 +33,7 @@ def write_config(folder: Path, ports: Ports) -> Path:
     config = {
         "server": {"host": LOOPBACK, "http_port": ports.http, "grpc_port": ports.grpc},
         "web": {"host": LOOPBACK, "port": ports.web},
+        "cluster": {"kind": "memory", "opted_in": True},
         "engine": {"data_dir": str(folder / "data")},
         "telemetry": {"log_level": "info", "log_format": "json"},
     }
