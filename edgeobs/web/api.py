@@ -105,7 +105,7 @@ def _live(app: FastAPI, streams: Streams) -> None:
     )
     async def stream() -> Response:
         """Server-Sent Events, each the JSON of a Change: `all` first, `change` from then on; `beat` when
-        nothing changed for a while. A live node has no `heard_s` here, and its score in steps of ½."""
+        nothing changed for a while. A live node has no `heard_s` here, and its score is rounded."""
         if streams.full():
             raise HTTPException(503, "too many live pages (web.max_streams)", {"Retry-After": "10"})
         return streams.response()

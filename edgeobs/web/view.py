@@ -76,6 +76,7 @@ def _answer(thing: Node | Incident | Decision) -> BaseModel:
 
 def _quiet(node: Node) -> Node:
     """Without what changes at every sample and says little: when a live node was heard, small score steps."""
-    score = round(2 * node.score) / 2 if isfinite(node.score) else nan
+    step = 10 if node.score >= 3 else 2
+    score = round(step * node.score) / step if isfinite(node.score) else nan
     heard = 0 if node.heart == "alive" else node.heard_ns
     return node._replace(score=score, heard_ns=heard)

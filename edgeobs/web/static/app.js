@@ -24,6 +24,8 @@ function draw() {
   drawDecisions(store);
   sheet.draw();
   const active = store.active().length;
+  say(byId("jump-incidents"), active ? String(active) : "");
+  say(byId("jump-decisions"), store.decisions.size ? String(store.decisions.size) : "");
   document.title = active ? `(${active}) edgeobs` : "edgeobs";
 }
 

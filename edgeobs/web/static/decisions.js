@@ -4,6 +4,7 @@ import { byId, glyph, h, keyed, say } from "./dom.js";
 import { byName, clock, inFull, plural } from "./format.js";
 
 const SHOWN = 60; // cards; the API has the rest
+const NAMED = 12; // targets in one card
 
 /** What a verdict means for its verb: "would cordon", "cordon", "held", "denied". */
 export function verdictText(decision) {
@@ -88,7 +89,8 @@ function updateCard(card, { newest, all }) {
   targets.sort((a, b) => byName(placeText(a), placeText(b)));
   const links = targets.map((place) => (place.node_id ? h("a", { href: `#node/${place.node_id}` }, placeText(place)) : h("span", {}, placeText(place))));
   const verb = newest.verdict === "allowed" ? [] : [`${action.verb} `];
-  card.querySelector(".targets").replaceChildren(...verb, ...links.flatMap((link, i) => (i ? [", ", link] : [link])));
+  const rest = links.length > NAMED ? [` and ${links.length - NAMED} more`] : [];
+  card.querySelector(".targets").replaceChildren(...verb, ...links.slice(0, NAMED).flatMap((link, i) => (i ? [", ", link] : [link])), ...rest);
   const when = card.querySelector(".when");
   say(when, clock(newest.decided_s));
   when.dateTime = new Date(newest.decided_s * 1000).toISOString();

@@ -1,14 +1,14 @@
 // The fleet: zones, and in each its nodes as small cells whose shape, colour and text say how they are.
 
 import { byId, glyph, h, keyed, say } from "./dom.js";
-import { byName, digits } from "./format.js";
+import { byName, decades } from "./format.js";
 import { heldByZone, latestByNode } from "./decisions.js";
 
 const STATES = ["ok", "learning", "late", "abnormal", "silent", "retired"];
+const FEW = 3; // nodes in a zone up to which cells may be wide
 const MANY = 40; // nodes in a zone from which on cells show no name
 
 export const nodeLink = (id) => `#node/${id}`;
-export const zoneName = (zone) => zone.name || "no zone named";
 
 /** Draw every zone and node that changed. */
 export function drawFleet(store) {
@@ -38,7 +38,7 @@ function makeZone({ zone }) {
   list.addEventListener("focusin", (event) => rove(list, event.target.closest(".cell")));
   return h(
     "section",
-    { class: "zone", "aria-label": `Zone ${zoneName(zone)}` },
+    { class: "zone", "aria-label": `Zone ${zone.name || "without a name"}` },
     h("h3", { class: "zone-head" }, h("span", { class: "zone-name" }), h("span", { class: "zone-sum" })),
     h("p", { class: "zone-held", hidden: true }, glyph("held"), h("span")),
     list,
@@ -51,13 +51,15 @@ function updateZone(element, { zone, nodes, held, decided, clusters }) {
   const fine = real.filter((node) => node.state === "ok").length;
   const simulated = nodes.length > 0 && nodes.every((node) => node.simulated);
   const name = element.querySelector(".zone-name");
-  say(name, clusters > 1 && zone.cluster ? `${zone.cluster} / ${zoneName(zone)}` : zoneName(zone));
+  const title = zone.name ? `zone ${zone.name}` : "no zone named";
+  say(name, clusters > 1 && zone.cluster ? `${zone.cluster} / ${title}` : title);
   const sum = zone.state === "silent" ? `all ${real.length} silent` : `${fine} of ${real.length} ok`;
   say(element.querySelector(".zone-sum"), simulated ? `${sum} · simulated` : sum);
   const box = element.querySelector(".zone-held");
   box.hidden = !held;
   say(box.lastElementChild, held ?? "");
   const list = element.querySelector(".cells");
+  list.classList.toggle("few", nodes.length <= FEW);
   list.classList.toggle("many", nodes.length > MANY);
   const cells = nodes.map((node) => cellOf(list, node, decided.get(node.id)));
   keyed(list, cells, makeCell, updateCell);
@@ -87,7 +89,7 @@ function updateCell(item, { node, decision }) {
     cell.append(h("span", { class: `mark v-${verdict}`, "data-verdict": verdict }, glyph(verdict)));
   }
   const words = [node.name || "unnamed node", node.state];
-  if (node.score >= 1) words.push(`score ${digits(node.score)}`);
+  if (node.score >= 1) words.push(`score ${decades(node.score)}`);
   if (decision) words.push(decision.text);
   if (node.simulated) words.push("simulated");
   cell.setAttribute("aria-label", words.join(", "));

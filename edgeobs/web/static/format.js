@@ -21,6 +21,9 @@ export function digits(x) {
   return String(Number(x.toPrecision(3)));
 }
 
+/** A score in decades: 7.4. */
+export const decades = (x) => (known(x) ? x.toFixed(1) : DASH);
+
 /** A count: 950, 12.3k, 4.5M. */
 export function count(x) {
   return known(x) ? scaled(x, SI).join("") : DASH;

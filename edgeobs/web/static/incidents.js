@@ -1,11 +1,13 @@
 // Incidents: what is abnormal since when, and the evidence for it, likeliest cause first.
 
 import { byId, glyph, h, keyed, say } from "./dom.js";
-import { clock, digits, duration, inFull, range, value } from "./format.js";
+import { clock, decades, duration, inFull, range, value } from "./format.js";
 import { badge, grouped, whom } from "./decisions.js";
 import { plot } from "./plot.js";
 
 const RESOLVED_SHOWN = 50; // cards; the API has the rest
+const UNASKED = 3; // active incidents that show their evidence from the start
+const FIRST = 3; // pieces of evidence in sight; the rest is one more click away
 const FETCH_MS = 1000; // evidence of an open card is asked for no more often
 
 export const incidentLink = (id) => `#incident/${encodeURIComponent(id)}`;
@@ -14,7 +16,8 @@ export const incidentLink = (id) => `#incident/${encodeURIComponent(id)}`;
 export class Incidents {
   #store;
   #open = new Set();
-  #touched = false;
+  #unasked = 0; // expanded without being asked to
+  #seen = new Set();
   #details = new Map(); // id → { of: updated_s, at: ms, evidence, failed, busy }
 
   constructor(store) {
@@ -24,7 +27,11 @@ export class Incidents {
   draw() {
     const active = this.#store.active();
     const resolved = this.#store.resolved();
-    if (active.length && !this.#touched) this.expand(active[0].id);
+    for (const { id } of active.slice(0, UNASKED)) {
+      if (this.#unasked >= UNASKED || this.#seen.has(id)) continue;
+      this.#unasked++;
+      this.expand(id);
+    }
     const verdicts = Map.groupBy(this.#store.decided(), (decision) => decision.action.incident_id);
     const items = (list, incidents) => incidents.map((incident) => this.#item(list, incident, verdicts.get(incident.id) ?? []));
     const make = (item) => this.#make(item);
@@ -40,7 +47,7 @@ export class Incidents {
 
   /** Expand one; true when it is known. */
   expand(id) {
-    this.#touched = true;
+    this.#seen.add(id);
     this.#open.add(id);
     const incident = this.#store.incidents.get(id);
     if (incident) this.#fetch(incident);
@@ -49,6 +56,7 @@ export class Incidents {
 
   /** Expand one and bring it to the reader. */
   reveal(id) {
+    this.#unasked = UNASKED;
     if (!this.expand(id)) return false;
     if (this.#store.incidents.get(id).state === "resolved") byId("resolved-box").open = true;
     this.draw();
@@ -124,7 +132,7 @@ export class Incidents {
   }
 
   #toggle(id) {
-    this.#touched = true;
+    this.#unasked = UNASKED;
     if (this.#open.has(id)) {
       this.#close(id);
       if (location.hash === incidentLink(id)) history.replaceState(null, "", location.pathname + location.search);
@@ -164,7 +172,7 @@ function meta(incident) {
     ...zone,
     h("span", {}, "since ", h("time", { datetime: new Date(incident.opened_s * 1000).toISOString(), title: inFull(incident.opened_s) }, clock(incident.opened_s))),
     h("span", {}, until ? "lasted " : "for ", passed),
-    h("span", {}, "score ", h("b", {}, digits(incident.score))),
+    h("span", {}, "score ", h("b", {}, decades(incident.score))),
   ];
   if (incident.simulated) parts.push(h("span", { class: "tag" }, "simulated"));
   return parts;
@@ -187,11 +195,16 @@ function drawEvidence(body, { evidence, failed, openScore }) {
   }
   if (!body.list) {
     body.list = h("ol", { class: "evidence", "aria-label": "Evidence, likeliest cause first" });
-    body.replaceChildren(body.list);
+    body.rest = h("ol", { class: "evidence", "aria-label": "Further evidence" });
+    body.more = h("details", { class: "more", hidden: true }, h("summary", {}, h("span")), body.rest);
+    body.replaceChildren(body.list, body.more);
   }
   const items = evidence.map((each, rank) => ({ ...each, id: `${each.source} ${each.text}`, rank: rank + 1, openScore }));
   const once = [...new Map(items.map((each) => [each.id, each])).values()];
-  keyed(body.list, once, makeEvidence, updateEvidence);
+  keyed(body.list, once.slice(0, FIRST), makeEvidence, updateEvidence);
+  keyed(body.rest, once.slice(FIRST), makeEvidence, updateEvidence);
+  body.more.hidden = once.length <= FIRST;
+  say(body.more.querySelector("summary span"), `${once.length - FIRST} more`);
 }
 
 function makeEvidence() {
@@ -232,9 +245,9 @@ function title(evidence) {
 
 function facts(evidence) {
   const out = [];
-  if (evidence.value !== null) out.push(h("span", {}, h("b", {}, value(evidence.value, evidence.unit)), " at its peak"));
+  if (evidence.value !== null) out.push(h("span", {}, h("b", {}, value(evidence.value, evidence.unit)), " when most surprising"));
   if (evidence.low !== null) out.push(h("span", {}, "expected ", h("b", {}, range(evidence.low, evidence.high, evidence.unit))));
-  out.push(h("span", {}, "score ", h("b", {}, digits(evidence.score))));
+  out.push(h("span", {}, "score ", h("b", {}, decades(evidence.score))));
   if (evidence.onset_s) out.push(h("span", {}, "since ", h("time", { datetime: new Date(evidence.onset_s * 1000).toISOString() }, clock(evidence.onset_s))));
   if (evidence.calm) out.push(h("span", { class: "tag tag-ok" }, "back to normal"));
   return out;

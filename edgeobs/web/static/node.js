@@ -1,7 +1,7 @@
 // One node in a sheet over the page.
 
-import { byId, glyph, h, say } from "./dom.js";
-import { clock, count, digits, duration, plural } from "./format.js";
+import { byId, glyph, h } from "./dom.js";
+import { clock, count, decades, duration } from "./format.js";
 import { badge } from "./decisions.js";
 import { incidentLink } from "./incidents.js";
 
@@ -76,7 +76,7 @@ function facts(node, zone) {
     ["state", [node.state]],
     ["heartbeat", [HEARTS[node.heart]]],
     ["last heard", heard],
-    ["score", [node.score === null ? "still learning" : `${digits(node.score)} decades`]],
+    ["score", [node.score === null ? "still learning" : `${decades(node.score)} decades`]],
     ["series", [count(node.series)]],
     ["zone", [zone?.name || "none named"]],
   ];

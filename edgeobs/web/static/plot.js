@@ -1,7 +1,7 @@
 // A plot of one series: its value, the range that was expected, and beneath it how surprising each sample was.
 
 import { h, s } from "./dom.js";
-import { clock, digits, range, scale, tick, value } from "./format.js";
+import { clock, decades, digits, range, scale, tick, value } from "./format.js";
 
 const LEFT = 58;
 const RIGHT = 10;
@@ -72,9 +72,11 @@ function extent(points) {
   return [low < 0 || low - pad >= 0 ? low - pad : 0, high + pad];
 }
 
-function ticks(low, high, about) {
+// Round numbers of the unit they are written in: bytes step by powers of two.
+function ticks(low, high, about, unit) {
   const raw = (high - low) / about;
-  const power = 10 ** Math.floor(Math.log10(raw));
+  const base = /^By/.test(unit) ? 1024 ** Math.floor(Math.log2(Math.max(raw, 1)) / 10) : 1;
+  const power = base * 10 ** Math.floor(Math.log10(raw / base));
   const size = [1, 2, 2.5, 5, 10].map((x) => x * power).find((x) => x >= raw);
   const out = [];
   for (let i = Math.ceil(low / size); i * size <= high; i++) out.push(i * size);
@@ -122,7 +124,7 @@ function render(canvas, readout, state) {
     bar: (score) => (Math.min(score, top) / top) * STRIP,
   };
   state.map = map;
-  const yTicks = ticks(low, high, 3);
+  const yTicks = ticks(low, high, 4, unit);
   const write = scale(unit, Math.max(Math.abs(low), Math.abs(high)));
   const [xTicks, timeStep] = timeTicks(from, to, inner);
 
@@ -166,7 +168,7 @@ function line(points, map) {
     s("path", { class: "value", d: path(run.map((p) => [map.x(p.time_s), map.y(p.value)])) }),
   );
   const outside = points.filter((p) => known(p.value) && known(p.low) && (p.value < p.low || p.value > p.high));
-  const dots = outside.map((p) => s("circle", { class: "outside", cx: map.x(p.time_s), cy: map.y(p.value), r: 2.2 }));
+  const dots = outside.map((p) => s("circle", { class: "outside", cx: map.x(p.time_s), cy: map.y(p.value), r: points.length > 90 ? 1.4 : 2.2 }));
   return [...parts, ...dots];
 }
 
@@ -178,10 +180,11 @@ function strip(points, map, pitch, openScore, width) {
     return s("rect", { class: high ? "bar high" : "bar", x: map.x(p.time_s) - wide / 2, y: map.base - tall, width: wide, height: tall });
   });
   const floor = s("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: map.base, y2: map.base });
-  const label = s("text", { class: "axis", x: LEFT - 6, y: map.base - STRIP / 2 + 3.5, "text-anchor": "end" }, "score");
+  const label = s("text", { class: "axis", x: LEFT - 6, y: HEIGHT - 4, "text-anchor": "end" }, "score");
   if (!known(openScore)) return [bars, floor, label];
   const y = map.base - map.bar(openScore);
-  return [bars, floor, label, s("line", { class: "threshold", x1: LEFT, x2: width - RIGHT, y1: y, y2: y })];
+  const opens = s("text", { class: "axis", x: LEFT - 6, y: y + 3.5, "text-anchor": "end" }, `opens ${digits(openScore)}`);
+  return [bars, floor, label, opens, s("line", { class: "threshold", x1: LEFT, x2: width - RIGHT, y1: y, y2: y })];
 }
 
 function onset(evidence, map, from, to, width) {
@@ -199,12 +202,12 @@ function onset(evidence, map, from, to, width) {
 
 function summary(evidence) {
   const expected = known(evidence.low) ? `, expected ${range(evidence.low, evidence.high, evidence.unit)}` : "";
-  return `${evidence.name}: ${value(evidence.value, evidence.unit)}${expected} at its most surprising, score ${digits(evidence.score)}`;
+  return `${evidence.name}: ${value(evidence.value, evidence.unit)}${expected} at its most surprising, score ${decades(evidence.score)}`;
 }
 
 function pointText(p, unit) {
   const expected = known(p.low) ? `expected ${range(p.low, p.high, unit)}` : "nothing expected yet";
-  return [clock(p.time_s), value(p.value, unit), expected, `score ${digits(p.score)}`];
+  return [clock(p.time_s), value(p.value, unit), expected, `score ${decades(p.score)}`];
 }
 
 function describe(canvas, { evidence }, text) {

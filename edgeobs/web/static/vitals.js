@@ -44,9 +44,10 @@ function drawNotices(status) {
 
 function drawEmpty(store, status) {
   const nobody = store.nodes.size === 0;
+  document.body.classList.toggle("fresh", nobody);
   empty("fleet-empty", nobody, () => teach(status.receivers));
   empty("incidents-empty", store.active().length === 0, () => [
-    h("p", { class: "calm-line" }, glyph("resolved"), nobody ? "No incidents: nothing has been sent yet." : "Nothing is wrong that edgeobs can see."),
+    h("p", { class: "calm-line" }, glyph(nobody ? "info" : "resolved"), nobody ? "No incidents: nothing has been sent yet." : "Nothing is wrong that edgeobs can see."),
     h("p", { class: "faint" }, "An incident opens when series of a node become improbable for what they had shown before, or when a node or zone that used to speak goes silent."),
   ], String(nobody));
   empty("decisions-empty", store.decisions.size === 0, () => [
