@@ -68,13 +68,13 @@ EVIDENCE = {
 
 
 def notice(request: ExportMetricsServiceRequest) -> None:
-    """A disk that takes a millisecond is bad; this machine burns, on trust, 3 s after it was heard."""
+    """A disk twice as slow as usual is bad; this machine burns, on trust, 3 s after it was heard."""
     for resource in request.resource_metrics:
         known = {a.key: a.value.string_value for a in resource.resource.attributes}
         HEARD[known["k8s.node.name"]] = (known["topology.kubernetes.io/zone"], time.time())
         for metric in (m for scope in resource.scope_metrics for m in scope.metrics):
             slow = (
-                metric.name == "system.linux.disk.latency" and metric.gauge.data_points[0].as_double > 0.001
+                metric.name == "system.linux.disk.latency" and metric.gauge.data_points[0].as_double > 0.0007
             )
             if slow and known["k8s.node.name"] == NODE["disk"]:
                 SEEN.setdefault("disk", time.time())
