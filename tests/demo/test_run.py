@@ -58,6 +58,13 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
+def await_end(processes: list[psutil.Process]) -> None:
+    deadline = time.monotonic() + 5
+    while any(alive(each) for each in processes):
+        assert time.monotonic() < deadline, "a process outlived the demo"
+        time.sleep(0.02)
+
+
 def test_once_says_what_was_right_and_exits_0() -> None:
     with demo("right", once=True) as process:
         said, _ = process.communicate(timeout=60)
@@ -105,7 +112,7 @@ def test_ctrl_c_ends_everything(number: signal.Signals) -> None:
         rest, _ = process.communicate(timeout=10)
     assert process.returncode == 0, rest
     assert rest.splitlines()[-1] == "stopping"
-    assert [child for child in children if alive(child)] == []
+    await_end(children)
 
 
 def test_nothing_outlives_a_demo_that_is_killed() -> None:
@@ -118,10 +125,7 @@ def test_nothing_outlives_a_demo_that_is_killed() -> None:
         assert len(children) >= 2
         process.kill()
         process.wait()
-        deadline = time.monotonic() + 10
-        while any(alive(child) for child in children):
-            assert time.monotonic() < deadline, "a process outlived the demo"
-            time.sleep(0.02)
+        await_end(children)
 
 
 def test_a_busy_port_is_replaced_and_a_line_says_so() -> None:
