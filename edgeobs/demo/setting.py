@@ -35,6 +35,7 @@ def write_config(folder: Path, ports: Ports) -> Path:
         "web": {"host": LOOPBACK, "port": ports.web},
         "cluster": {"kind": "memory", "opted_in": True},
         "engine": {"data_dir": str(folder / "data")},
+        "remediate": {"dry_run": True},
         "telemetry": {"log_level": "info", "log_format": "json"},
     }
     file = folder / "edgeobs.yaml"

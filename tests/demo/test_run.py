@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,8 +11,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-
-from edgeobs.demo.setting import Ports, free
 
 STUB = Path(__file__).with_name("stub_core.py")
 PROGRAM = """
@@ -126,14 +123,3 @@ def test_nothing_outlives_a_demo_that_is_killed() -> None:
         process.kill()
         process.wait()
         await_end(children)
-
-
-def test_a_busy_port_is_replaced_and_a_line_says_so() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        ports, lines = free(Ports(http=port, grpc=0, web=0))
-    assert ports.http not in (port, 0)
-    assert len(set(ports)) == 3
-    assert lines[0] == f"port {port} (http) is busy: using {ports.http} instead"
