@@ -60,8 +60,8 @@ class Heartbeats:
     def absences(self, now_ns: int) -> list[Absence]:
         """All that hold now.
 
-        A dark zone stands for its nodes, dark zones for the cluster (it is we who are cut off), a node for its
-        exporters.
+        A dark zone stands for its nodes, dark zones for the cluster (it is we who are cut off), a node for
+        its exporters.
         """
         self._advance(now_ns)
         states = self._states()
@@ -139,8 +139,8 @@ class Heartbeats:
 
     def _exporters_absent(self, states: Int64s) -> list[Absence]:
         """By source, so that a program that stopped is one absence however much it exported."""
-        s, rows = self.settings, self._exporters.rows
-        node = self._groups.nodes()[: len(rows)]
+        s, node = self.settings, self._groups.nodes()
+        rows, node = self._exporters.rows[: len(node)], node[: len(self._exporters.rows)]
         named = np.flatnonzero((node >= 0) & (rows[:, BEATS] >= _EXPORTER_GROWN_UP))
         speaks = self._nodes.rows[node[named]]
         # What a node's own silence took with it is given as long again once the node is back.

@@ -72,10 +72,11 @@ class EwBank:
             return self._some(series, time_ns, value, finite)
         value = np.clip(value, -_LARGEST, _LARGEST)
         self.rows = grown(self.rows, int(series.max(initial=-1)) + 1, 0.0)
+        time: Floats = time_ns * 1e-9
         score, expected, spread = np.empty((3, len(series)))
         for index in rounds(series):
             score[index], expected[index], spread[index] = self._round(
-                series[index], time_ns[index] * 1e-9, value[index]
+                series[index], time[index], value[index]
             )
         return Scores(score, expected, spread)
 
