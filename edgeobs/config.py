@@ -12,7 +12,14 @@ import yaml
 from annotated_types import Ge, Gt, Le
 from pydantic import TypeAdapter, ValidationError
 
-from edgeobs import detect, features, incidents, ingest, remediate, web
+from edgeobs.detect import Settings as DetectSettings
+from edgeobs.features import Settings as FeatureSettings
+from edgeobs.incidents import AlertmanagerSettings
+from edgeobs.incidents import Settings as IncidentSettings
+from edgeobs.ingest.settings import Limits
+from edgeobs.ingest.settings import Settings as ServerSettings
+from edgeobs.remediate import Settings as RemediateSettings
+from edgeobs.web import Settings as WebSettings
 
 _MAX_BYTES = 1 << 20
 
@@ -27,6 +34,16 @@ class EngineSettings:
     """Seconds between two snapshots of what was learned: what a crash may lose."""
     tick_s: Annotated[float, Ge(0.05), Le(10)] = 0.25
     """Seconds between two steps when nothing arrives, and between two looks at who is silent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSettings:
+    """What stands for the cluster that is acted upon."""
+
+    kind: Literal["memory"] = "memory"
+    """``memory``: a twin in memory that lists the nodes that are heard; nothing real is ever touched."""
+    opted_in: bool = False
+    """Whether nodes of the ``memory`` kind have opted in to remediation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,14 +64,15 @@ class TelemetrySettings:
 class Config:
     """Everything that can be set. Every key has a default, so an empty file is a working core."""
 
-    server: ingest.Settings = field(default_factory=ingest.Settings)
-    limits: ingest.Limits = field(default_factory=ingest.Limits)
-    features: features.Settings = field(default_factory=features.Settings)
-    detect: detect.Settings = field(default_factory=detect.Settings)
-    incidents: incidents.Settings = field(default_factory=incidents.Settings)
-    alertmanager: incidents.AlertmanagerSettings = field(default_factory=incidents.AlertmanagerSettings)
-    remediate: remediate.Settings = field(default_factory=remediate.Settings)
-    web: web.Settings = field(default_factory=web.Settings)
+    server: ServerSettings = field(default_factory=ServerSettings)
+    limits: Limits = field(default_factory=Limits)
+    features: FeatureSettings = field(default_factory=FeatureSettings)
+    detect: DetectSettings = field(default_factory=DetectSettings)
+    incidents: IncidentSettings = field(default_factory=IncidentSettings)
+    alertmanager: AlertmanagerSettings = field(default_factory=AlertmanagerSettings)
+    remediate: RemediateSettings = field(default_factory=RemediateSettings)
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
+    web: WebSettings = field(default_factory=WebSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
 

@@ -9,18 +9,19 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import structlog
+from opentelemetry.trace import NoOpTracer, Tracer
 
 from edgeobs.catalogue import METRICS
 from edgeobs.ingest.delivery import Delivery, Overloaded, Receipt, Unavailable
 from edgeobs.keep import Keeper
 from edgeobs.pipeline import Outputs, Pipeline
-from edgeobs.signals import SECOND, Counts, ExternalAlert, Incident, Points
+from edgeobs.signals import SECOND, Counts, Decision, ExternalAlert, Incident, Points
 from edgeobs.telemetry import Histogram
 
 log = structlog.get_logger("edgeobs.engine")
 
 Decode = Callable[[Delivery, int], Points]
-ParseAlerts = Callable[[Delivery, int], list[ExternalAlert]]
+ParseAlerts = Callable[[Delivery], tuple[list[ExternalAlert], int]]
 
 _DURATION = "edgeobs_step_duration_seconds"
 _GREW = 1.1  # the table grew by a tenth: its objects are here to stay, keep the collector off them
@@ -42,13 +43,16 @@ class Engine:
     pipeline, keeper
         What decides, and what makes it durable. Only the engine's thread touches them once it runs.
     decode, parse_alerts
-        A delivery and the time → points, or alerts; they raise what `Submit` may raise.
+        A delivery and the time → points; a delivery → alerts, and how many its sender may not speak of. They
+        raise what `Submit` may raise.
     queue_bytes
         Bytes of requests that may wait; past that `submit` raises Overloaded.
     tick_ns
         Time between two steps when nothing arrives.
     publish
         Called on the engine's thread after every tick.
+    on_news
+        Called on the engine's thread with what was committed.
 
     """
 
@@ -63,16 +67,18 @@ class Engine:
         tick_ns: int,
         counts: Counts,
         publish: Callable[[], None] = lambda: None,
-        on_incidents: Callable[[Sequence[Incident]], None] = lambda _: None,
+        on_news: Callable[[Sequence[Incident], Sequence[Decision]], None] = lambda *_: None,
+        tracer: Tracer | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
+        self._tracer = tracer or NoOpTracer()
         self.pipeline, self.keeper = pipeline, keeper
         self.counts = counts
         self.queue_bytes = queue_bytes
         self.lag_s = 0.0
         self.duration = Histogram(METRICS[_DURATION].buckets)
         self.publish = publish
-        self.on_incidents = on_incidents
+        self.on_news = on_news
         self._decode, self._parse_alerts, self._clock, self._tick_ns = decode, parse_alerts, clock, tick_ns
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._bytes_in = 0  # written by the event loop alone
@@ -80,6 +86,7 @@ class Engine:
         self._ticked_ns = 0
         self._frozen_at = 0
         self._stopping = False
+        self.open = False  # what was kept is restored
         self._thread = threading.Thread(target=self._run, name="edgeobs-engine", daemon=True)
 
     @property
@@ -119,6 +126,8 @@ class Engine:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        self.keeper.open(self.pipeline, self._clock())
+        self.open = True
         while True:
             wait_ns = self._ticked_ns + self._tick_ns - self._clock()
             try:
@@ -136,7 +145,8 @@ class Engine:
     def _work(self, job: Job) -> None:
         delivery = job.delivery
         try:
-            receipt = self._process(delivery)
+            with self._tracer.start_as_current_span("request", attributes={"format": delivery.format}):
+                receipt = self._process(delivery)
         except Exception as error:
             if type(error).__module__.partition(".")[0] != "edgeobs":
                 log.exception("request_failed", format=delivery.format, sender=delivery.principal.name)
@@ -150,23 +160,28 @@ class Engine:
     def _process(self, delivery: Delivery) -> Receipt:
         now = self._clock()
         if delivery.format == "alertmanager":
-            alerts = self._parse_alerts(delivery, now)
-            self._commit(
-                self.pipeline.step(Points.none(), now, delivery.received_ns, self.keeper.take(alerts))
-            )
-            return Receipt(len(alerts))
-        points = self._decode(delivery, now)
+            alerts, left_out = self._parse_alerts(delivery)
+            new = self.keeper.take(alerts)
+            for alert in new:
+                self.counts["edgeobs_external_alerts_total", alert.status] += 1
+            self._commit(self.pipeline.step(Points.none(), now, delivery.received_ns, new))
+            return Receipt(len(alerts), {"forbidden": left_out} if left_out else {})
+        with self._tracer.start_as_current_span("decode"):
+            points = self._decode(delivery, now)
         accepted, histograms = len(points.series), len(points.distributions.series)
         self.counts["edgeobs_points_received_total", delivery.format] += accepted + histograms
         for reason, number in points.rejected.items():
             self.counts["edgeobs_points_rejected_total", reason] += number
-        self._commit(self.pipeline.step(points, now, delivery.received_ns))
+        with self._tracer.start_as_current_span("step"):
+            outputs = self.pipeline.step(points, now, delivery.received_ns)
+        self._commit(outputs)
         return Receipt(accepted + histograms, points.rejected, accepted, histograms, points.exemplars)
 
     def _commit(self, outputs: Outputs) -> None:
         if outputs.incidents or outputs.decisions:
-            self.keeper.commit(self.pipeline, outputs, self._clock)
-            self.on_incidents(outputs.incidents)
+            with self._tracer.start_as_current_span("commit"):
+                recorded = self.keeper.commit(self.pipeline, outputs, self._clock)
+            self.on_news(outputs.incidents, recorded)
 
     def _tick(self) -> None:
         now = self._ticked_ns = self._clock()

@@ -43,6 +43,11 @@ class Ledger:
             del self.allowed[key]
         return [self.pending.pop(key) for key in list(self.pending) if key.incident == incident]
 
+    def revoke(self, decision: Decision) -> None:
+        """An allowed decision that was not carried out, nor will be, does not count."""
+        self.allowed.pop(Key(decision.action.incident, decision.action.verb), None)
+        self.past = [each for each in self.past if each.id != decision.id]
+
     def forget(self, now_ns: int, cooldown_s: float) -> None:
         """Let go of what no rate or cool-down looks back to."""
         since = now_ns - max(HOUR_NS, int(cooldown_s * SECOND))

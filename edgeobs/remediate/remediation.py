@@ -84,6 +84,15 @@ class Remediation:
             decisions += [d for action in due for d in self._decide(action, view, now_ns)]
         return decisions
 
+    def revoke(self, decision: Decision, reason: str) -> Decision:
+        """The same decision, denied after all: it could not be put on record. Its budget is free again."""
+        if decision.verdict != "allowed":
+            return decision
+        denied = replace(decision, verdict="denied", rule="journal", reason=reason)
+        self.guard.ledger.revoke(decision)
+        self.guard.record(denied)
+        return denied
+
     def restore(self, decisions: Iterable[Decision], active: Iterable[Incident]) -> None:
         """Take up where a store's rows leave off; ``decisions`` oldest first. Budgets go on as they were."""
         self.guard.ledger = Ledger.rebuilt(decisions, active)

@@ -1,0 +1,216 @@
+"""The composition root: everything is wired here, once, in a straight line. All asyncio starts here."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import structlog
+from rich.console import Console
+from rich.progress import Progress
+
+from edgeobs import remediate
+from edgeobs.config import Config
+from edgeobs.detect import DETECTORS
+from edgeobs.detect.absence import Heartbeats
+from edgeobs.engine import Engine
+from edgeobs.features import Features
+from edgeobs.incidents import Incidents
+from edgeobs.incidents.alertmanager import AlertSender
+from edgeobs.ingest import alertmanager_webhook
+from edgeobs.ingest.auth import Auth
+from edgeobs.ingest.body import plain
+from edgeobs.ingest.decoders import Decoders
+from edgeobs.ingest.delivery import Delivery, Format
+from edgeobs.ingest.intern import Interner
+from edgeobs.ingest.serve import HttpServer, listen
+from edgeobs.ingest.server import ingest_app
+from edgeobs.ingest.settings import Tls
+from edgeobs.keep import Keeper
+from edgeobs.pipeline import Pipeline
+from edgeobs.publish import Board
+from edgeobs.replay import read, steps
+from edgeobs.series import SeriesTable
+from edgeobs.signals import SECOND, Counts, Decision, ExternalAlert, Incident, Points
+from edgeobs.telemetry import logging_setup, tracer
+from edgeobs.web.api import web_app
+
+log = structlog.get_logger("edgeobs")
+
+STOP_S = 1.5
+"""How long what waits may take to be processed when the core ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """What is there before any server runs."""
+
+    pipeline: Pipeline
+    interner: Interner
+    counts: Counts
+
+
+def build(config: Config) -> Core:
+    """The pipeline of a configuration. Nothing is read, written or started."""
+    counts = Counts()
+    table = SeriesTable(config.limits.max_series)
+    pipeline = Pipeline(
+        table=table,
+        features=Features(table, config.features, counts),
+        detectors={"ew": DETECTORS["ew"](config.detect)},
+        heartbeats=Heartbeats(table, config.detect),
+        incidents=Incidents(table, config.incidents, counts),
+        remediation=remediate.Remediation(config.remediate, counts),
+        cluster=remediate.MemoryCluster(config.remediate),
+        counts=counts,
+        look_ns=int(config.engine.tick_s * SECOND),
+        idle_ns=int(config.limits.idle_expiry_s * SECOND),
+        opted_in=config.cluster.opted_in,
+    )
+    return Core(pipeline, Interner(table), counts)
+
+
+async def serve(config: Config) -> None:
+    """Run the core until SIGTERM or SIGINT. Raises OSError and ValueError for what cannot be served."""
+    logging_setup(config.telemetry.log_level, config.telemetry.log_format)
+    sys.setswitchinterval(
+        0.001
+    )  # the event loop waits for the engine's thread at most so long, and it for it
+    loop = asyncio.get_running_loop()
+    core = build(config)
+    auth = Auth(config.server, config.limits)
+    decoders = Decoders(core.interner)
+    server_counts, sender_counts = Counts(), Counts()
+    traces = tracer(config.telemetry.traces_endpoint, config.telemetry.traces_ratio)
+    keeper = Keeper(
+        config.engine.data_dir,
+        config.incidents,
+        [auth.loopback.name, *(principal.name for principal in auth.principals)],
+        int(config.engine.snapshot_interval_s * SECOND),
+        core.counts,
+    )
+    board = Board(
+        core.pipeline,
+        keeper,
+        [core.counts, server_counts, sender_counts],
+        decoder=decoders.name,
+        dry_run=config.remediate.dry_run,
+        paused=config.remediate.pause,
+        open_score=config.incidents.open_score,
+    )
+    sender = AlertSender(config.alertmanager, sender_counts)
+
+    def tell(incidents: Sequence[Incident], decisions: Sequence[Decision]) -> None:
+        loop.call_soon_threadsafe(sender.offer, incidents, decisions)
+
+    def decode(delivery: Delivery, now_ns: int) -> Points:
+        form = cast("Format", delivery.format)  # alerts take the other way
+        return decoders.decode(form, plain(delivery, config.server), delivery.principal, now_ns)
+
+    def parse_alerts(delivery: Delivery) -> tuple[list[ExternalAlert], int]:
+        return alertmanager_webhook.parse(plain(delivery, config.server), delivery.principal)
+
+    engine = Engine(
+        core.pipeline,
+        keeper,
+        decode,
+        parse_alerts,
+        queue_bytes=config.server.queue_bytes,
+        tick_ns=int(config.engine.tick_s * SECOND),
+        counts=core.counts,
+        publish=board.publish,
+        on_news=tell,
+        tracer=traces.tracer,
+    )
+    board.engine = engine
+    stopping = asyncio.Event()
+    ingest_http = HttpServer(
+        ingest_app(engine.submit, auth, config.server, server_counts),
+        listen(config.server.host, config.server.http_port),
+        config.server,
+        server_counts,
+    )
+    # The page is served as its own section says, by the same server code and with the same time limits.
+    page = HttpServer(
+        web_app(board, config.web, stopping.is_set),
+        listen(config.web.host, config.web.port),
+        replace(config.server, tls=Tls()),
+        Counts(),
+    )
+    grpc = _grpc(engine, auth, config, server_counts)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    engine.start()
+    async with contextlib.AsyncExitStack() as stack:
+        for server in (ingest_http, page, *grpc):
+            await server.start()
+            stack.push_async_callback(server.stop)
+        board.receivers = tuple(_receivers(config, ingest_http, grpc))
+        log.info("ready", page=f"http://{config.web.host}:{page.port}/", **dict(board.receivers))
+        telling = asyncio.create_task(sender.run())
+        await stopping.wait()
+        log.info("stopping")
+        telling.cancel()
+        await asyncio.gather(*(server.stop() for server in (ingest_http, page, *grpc)))
+    ended = await asyncio.to_thread(engine.stop, STOP_S)
+    traces.close()
+    log.info("stopped", saved=ended)
+
+
+def _grpc(engine: Engine, auth: Auth, config: Config, counts: Counts) -> list[Any]:
+    """OTLP/gRPC where it is wanted and grpcio is installed (it has no wheel for some machines)."""
+    if config.server.grpc_port is None:
+        return []
+    try:
+        from edgeobs.ingest.grpc_server import GrpcServer  # noqa: PLC0415  an extra
+    except ModuleNotFoundError as error:
+        log.warning("no_otlp_grpc", reason=f"{error.name} is not installed: pip install 'edgeobs[grpc]'")
+        return []
+    return [GrpcServer(engine.submit, auth, config.server, counts)]
+
+
+def _receivers(config: Config, http: HttpServer, grpc: list[Any]) -> list[tuple[str, str]]:
+    scheme = "https" if config.server.tls.cert_file else "http"
+    base = f"{scheme}://{config.server.host}:{http.port}"
+    return [
+        ("otlp_http", f"{base}/v1/metrics"),
+        *(("otlp_grpc", f"{config.server.host}:{server.port}") for server in grpc),
+        ("remote_write", f"{base}/api/v1/write"),
+        ("alertmanager", f"{base}/api/v1/alerts/webhook"),
+    ]
+
+
+def replay(file: Path, config: Config, *, progress: bool) -> None:
+    """Feed a recording through the pipeline, print what comes of it. Raises RecordingError, OSError."""
+    recording = read(file)
+    pipeline = build(config).pipeline
+    console = Console(highlight=False)
+    scored = opened = decided = 0
+    with Progress(console=Console(stderr=True), disable=not progress, transient=True) as bar:
+        task = bar.add_task(file.name, total=len(recording.series))
+        for now_ns, points in steps(recording, pipeline.table, int(config.engine.tick_s * SECOND)):
+            outputs = pipeline.step(points, now_ns)
+            scored += outputs.scored
+            for incident in outputs.incidents:
+                if incident.state == "open" and incident.updated_ns == incident.opened_ns:
+                    opened += 1
+                    console.print(f"{_time(now_ns)}  incident  {incident.title}", markup=False)
+                elif incident.state == "resolved":
+                    console.print(f"{_time(now_ns)}  resolved  {incident.title}", markup=False)
+            for decision in outputs.decisions:
+                decided += 1
+                console.print(f"{_time(now_ns)}  decision  {decision.text()}", markup=False)
+            bar.advance(task, len(points.series))
+    series = len(recording.identities)
+    console.print(
+        f"{scored} samples of {series} series: {opened} incidents, {decided} decisions", markup=False
+    )
+
+
+def _time(ns: int) -> str:
+    return datetime.fromtimestamp(ns / SECOND, UTC).strftime("%Y-%m-%d %H:%M:%S")

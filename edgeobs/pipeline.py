@@ -1,0 +1,215 @@
+"""The synchronous core: step(points, now) → outputs. It knows no clock and does no I/O."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeobs.detect import Detector
+from edgeobs.detect.absence import Heartbeats
+from edgeobs.features import Features
+from edgeobs.incidents import Incidents
+from edgeobs.remediate import FleetView, MemoryCluster, Remediation, fleet_view
+from edgeobs.series import SeriesTable, TableState
+from edgeobs.signals import (
+    SECOND,
+    Absence,
+    Batch,
+    Counts,
+    Decision,
+    ExternalAlert,
+    Floats,
+    Heartbeat,
+    Incident,
+    Int32s,
+    Points,
+    Scores,
+)
+
+Arrays = dict[str, NDArray[Any]]
+
+_FADE = 0.8  # of a node's score on the page, at every look
+EXPIRY_NS = 30 * SECOND
+"""Time between two looks for series that went idle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What one step brought about, in order."""
+
+    scored: int = 0
+    incidents: tuple[Incident, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+
+
+class Pipeline:
+    """The stages, joined.
+
+    Parameters
+    ----------
+    table, features, detectors, heartbeats, incidents, remediation, cluster
+        The stages; ``detectors`` by name, each scores every sample, the highest score counts.
+    look_ns
+        Time between two looks at who is silent.
+    idle_ns
+        Time without a sample after which a series is forgotten.
+    opted_in
+        Whether nodes that are heard opt in by that, where there is no cluster to ask.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        table: SeriesTable,
+        features: Features,
+        detectors: Mapping[str, Detector],
+        heartbeats: Heartbeats,
+        incidents: Incidents,
+        remediation: Remediation,
+        cluster: MemoryCluster,
+        counts: Counts,
+        look_ns: int,
+        idle_ns: int,
+        opted_in: bool = False,
+    ) -> None:
+        self.table, self.features, self.detectors = table, features, dict(detectors)
+        self.heartbeats, self.incidents, self.remediation = heartbeats, incidents, remediation
+        self.cluster, self.counts = cluster, counts
+        self.journal = ""  # why decisions cannot be put on record; empty while they can
+        self.beats: list[Heartbeat] = []
+        self.absences: list[Absence] = []
+        self.node_score = np.zeros(0)  # by node id: the strongest recent score, decades
+        self.scored = 0
+        self._look_ns, self._idle_ns, self._opted_in = look_ns, idle_ns, opted_in
+        self._again: list[ExternalAlert] = []
+        self._looked_ns = 0
+        self._expired_ns = 0
+
+    def step(
+        self, points: Points, now_ns: int, evidence_ns: int = 0, alerts: Sequence[ExternalAlert] = ()
+    ) -> Outputs:
+        """Take points and foreign alerts in, let time pass, decide.
+
+        Parameters
+        ----------
+        points
+            Of one request; `Points.none()` only lets time pass.
+        now_ns
+            Our clock.
+        evidence_ns
+            When the last byte of the request had arrived; 0: now.
+        alerts
+            Foreign alerts not seen before.
+
+        """
+        batch = self.features.apply(points, now_ns)
+        self.heartbeats.heard(points.series, now_ns)
+        self.heartbeats.heard(points.distributions.series, now_ns)
+        scores = self._score(batch)
+        if now_ns - self._looked_ns >= self._look_ns or now_ns < self._looked_ns:
+            self._look(now_ns)
+        alerts = [*self._again, *alerts]
+        self._again = []
+        changed = self.incidents.step(batch, scores, self.absences, alerts, now_ns)
+        decisions = self.remediation.step(self.incidents.active, changed, self._fleet, now_ns)
+        stamped = tuple(replace(d, evidence_ns=evidence_ns or now_ns) for d in decisions)
+        return Outputs(len(batch.series), tuple(changed), stamped)
+
+    def score_of(self, node: int) -> float:
+        """The strongest recent score of a node's series, decades; fades within seconds."""
+        return float(self.node_score[node]) if node < len(self.node_score) else 0.0
+
+    def state(self) -> dict[str, Arrays]:
+        """What was learned, by stage; copies."""
+        stages = {f"detect.{name}": detector.state() for name, detector in self.detectors.items()}
+        return stages | {"features": self.features.state(), "heartbeats": self.heartbeats.state()}
+
+    def restore_state(self, table: TableState, owners: Sequence[int], stages: Mapping[str, Arrays]) -> None:
+        """Take up a `state` in a pipeline that has seen nothing; ValueError with the reason.
+
+        A stage that is not in it (a detector new in the configuration) starts with nothing learned. After
+        an error the pipeline is not to be used: parts of it are restored.
+        """
+        self.table.restore(table, owners)
+        for name, detector in self.detectors.items():
+            if f"detect.{name}" in stages:
+                detector.restore(stages[f"detect.{name}"])
+        self.features.restore(stages["features"])
+        self.heartbeats.restore(stages["heartbeats"])
+
+    def restore_history(
+        self,
+        incidents: Sequence[Incident],
+        decisions: Sequence[Decision],
+        alerts: Sequence[ExternalAlert],
+        now_ns: int,
+    ) -> None:
+        """Take up what the store kept, after `restore_state`; all oldest first."""
+        self.incidents.restore_incidents(incidents, now_ns)
+        self.remediation.restore(decisions, self.incidents.active())
+        self._again = list(alerts)
+
+    def _fleet(self) -> FleetView:
+        return fleet_view(self.beats, self.cluster.nodes(), self.remediation.settings, self.journal)
+
+    def _look(self, now_ns: int) -> None:
+        """Who is silent, and which series are forgotten."""
+        self._looked_ns = now_ns
+        self.beats = self.heartbeats.beats(now_ns)
+        self.absences = self.heartbeats.absences(now_ns)
+        self.cluster.learn(self.beats, opted_in=self._opted_in)
+        self.node_score *= _FADE
+        if now_ns - self._expired_ns >= EXPIRY_NS:
+            self._expired_ns = now_ns
+            self._expire(now_ns)
+
+    def _expire(self, now_ns: int) -> None:
+        gone = self.table.expire(now_ns - self._idle_ns)
+        if gone.size:
+            self.counts["edgeobs_series_expired_total",] += int(gone.size)
+            self.features.forget(gone)
+            self.heartbeats.forget(gone)
+            for detector in self.detectors.values():
+                detector.forget(gone)
+
+    def _score(self, batch: Batch) -> Scores:
+        """The highest of all detectors' scores; one that fails is left out and counted."""
+        n = len(batch.series)
+        best = Scores(np.zeros(n), np.full(n, np.nan), np.full(n, np.nan))
+        if not n:
+            return best
+        first = True
+        for name, detector in self.detectors.items():
+            try:
+                scores = detector.score_learn(batch.series, batch.time_ns, batch.value)
+            except Exception:  # noqa: BLE001  a detector is a plug-in: its failure may not stop the others
+                self.counts["edgeobs_detector_errors_total", name] += 1
+                continue
+            best, first = (scores if first else _higher(best, scores)), False
+        self.scored += n
+        self.counts["edgeobs_samples_scored_total",] += n
+        self._node_scores(batch.series, best.score)
+        return best
+
+    def _node_scores(self, series: Int32s, score: Floats) -> None:
+        """Remember the strongest score of each node; `_look` lets it fade."""
+        high = np.flatnonzero(score >= 1.0)
+        nodes = self.table.node[series[high]]
+        missing = len(self.table.nodes) - len(self.node_score)
+        if missing > 0:
+            self.node_score = np.append(self.node_score, np.zeros(2 * missing))
+        named = nodes >= 0
+        np.maximum.at(self.node_score, nodes[named], score[high][named])
+
+
+def _higher(one: Scores, other: Scores) -> Scores:
+    """Sample by sample, whichever is more surprised."""
+    which = other.score > one.score
+    return Scores(
+        np.where(which, other.score, one.score),
+        np.where(which, other.expected, one.expected),
+        np.where(which, other.spread, one.spread),
+    )

@@ -1,0 +1,182 @@
+"""What the page and /metrics show, made by the engine's thread, read by the event loop."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from math import nan
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgeobs import __version__
+from edgeobs.keep import Keeper
+from edgeobs.pipeline import Pipeline
+from edgeobs.signals import SECOND, Counts, Incident
+from edgeobs.telemetry import Histogram, exposition
+from edgeobs.web import Node, Published, Status, Zone, node_state, zone_state
+
+if TYPE_CHECKING:
+    from edgeobs.engine import Engine
+
+_SHOWN = 200  # resolved incidents and decisions on the page
+_RATE_NS = 3 * SECOND
+
+
+class Board:
+    """Holds the newest `Published` (a `web.Reader`). A whole new value replaces the old one.
+
+    Parameters
+    ----------
+    pipeline, keeper, engine
+        Where everything is read from, on the engine's thread.
+    counts
+        Of every part; summed for /metrics.
+    decoder, dry_run, paused, receivers
+        What the status bar says besides.
+    clock
+        Unix nanoseconds.
+
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        keeper: Keeper,
+        counts: Sequence[Counts],
+        *,
+        decoder: str,
+        dry_run: bool,
+        paused: bool,
+        open_score: float,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._pipeline, self._keeper, self._counts, self._clock = pipeline, keeper, counts, clock
+        self._decoder, self._dry_run, self._paused, self._open_score = decoder, dry_run, paused, open_score
+        self.receivers: tuple[tuple[str, str], ...] = ()
+        self.engine: Engine | None = None
+        self._started_ns = clock()
+        self._rate = (self._started_ns, 0, nan)  # since, scored then, samples a second before
+        self._now = self._make(0, self._started_ns, ())
+
+    def publish(self) -> None:
+        """Make and show a new value; on the engine's thread."""
+        now = self._clock()
+        self._now = self._make(self._now.version + 1, now, self._zones())
+
+    def published(self) -> Published:
+        """The newest value."""
+        return self._now
+
+    def metrics(self, accept: str) -> tuple[bytes, str]:
+        """The exposition and its content type."""
+        total: Counts = Counts()
+        for counts in self._counts:
+            total.update(dict(counts))
+        histograms: dict[tuple[str, ...], Histogram] = {}
+        if self.engine is not None:
+            histograms[("edgeobs_step_duration_seconds",)] = self.engine.duration.copy()
+        return exposition(total, self._gauges(), histograms, accept)
+
+    def ready(self) -> tuple[bool, dict[str, str]]:
+        """Whether senders would be served. A failing store does not stop detection: it is said, no more."""
+        engine = self.engine
+        alive = engine is not None and engine.alive
+        checks = {
+            "engine": "ok" if alive else "the engine's thread does not run",
+            "restored": "ok" if engine is not None and engine.open else "what was learned is being restored",
+        }
+        ready = all(text == "ok" for text in checks.values())
+        return ready, checks | {"store": self._keeper.problem or "ok"}
+
+    def _make(self, version: int, now: int, zones: tuple[Zone, ...]) -> Published:
+        incidents = [*self._pipeline.incidents.recent()[-_SHOWN:], *self._pipeline.incidents.active()]
+        incidents.sort(key=lambda each: each.opened_ns, reverse=True)
+        decisions = tuple(reversed(list(self._keeper.decisions)[-_SHOWN:]))
+        return Published(version, now, zones, tuple(incidents), decisions, self._status(now))
+
+    def _zones(self) -> tuple[Zone, ...]:
+        table = self._pipeline.table
+        used = len(table.identities)
+        numbers = np.bincount(table.node[:used][table.node[:used] >= 0], minlength=len(table.nodes))
+        open_here = _by_place(self._pipeline.incidents.active())
+        zones: dict[tuple[str, str], list[Node]] = defaultdict(list)
+        for beat in self._pipeline.beats:
+            place, number = beat.place, table.by_place.get(beat.place)
+            if number is None:
+                continue
+            ids = open_here.get(place, ())
+            simulated = ("edgeobs.simulated", "true") in table.nodes[number].attributes
+            score = nan if beat.state == "young" else self._pipeline.score_of(number)
+            zones[place.cluster, place.zone].append(
+                Node(
+                    place,
+                    node_state(beat.state, bool(ids)),
+                    beat.state,
+                    score,
+                    simulated,
+                    int(numbers[number]),
+                    beat.heard_ns,
+                    ids,
+                )
+            )
+        return tuple(
+            Zone(zone, cluster, zone_state(nodes), tuple(sorted(nodes, key=lambda n: n.place.node)))
+            for (cluster, zone), nodes in sorted(zones.items())
+        )
+
+    def _status(self, now: int) -> Status:
+        pipeline, keeper, engine = self._pipeline, self._keeper, self.engine
+        since, scored, rate = self._rate
+        if now - since >= _RATE_NS:
+            rate = (pipeline.scored - scored) / ((now - since) / SECOND)
+            self._rate = (now, pipeline.scored, rate)
+        notices = [keeper.problem and f"incidents and decisions cannot be kept: {keeper.problem}"]
+        notices.append(keeper.snapshot_problem)
+        young = sum(beat.state == "young" for beat in pipeline.beats)
+        return Status(
+            version=__version__,
+            uptime_s=(now - self._started_ns) / SECOND,
+            series=len(pipeline.table),
+            series_limit=pipeline.table.limit,
+            samples_scored=pipeline.scored,
+            samples_per_s=rate,
+            lag_s=engine.lag_s if engine else nan,
+            queue_bytes=engine.waiting_bytes if engine else 0,
+            queue_limit_bytes=engine.queue_bytes if engine else 0,
+            store_healthy=keeper.healthy,
+            decoder=self._decoder,
+            warm=f"{young} of {len(pipeline.beats)} nodes are new: learning what is normal" if young else "",
+            paused=self._paused,
+            dry_run=self._dry_run,
+            open_score=self._open_score,
+            notices=tuple(notice for notice in notices if notice),
+            receivers=self.receivers,
+        )
+
+    def _gauges(self) -> dict[tuple[str, ...], float]:
+        now, status = self._now, self._now.status
+        gauges: dict[tuple[str, ...], float] = {
+            ("edgeobs_build_info", __version__, self._decoder): 1,
+            ("edgeobs_series",): status.series,
+            ("edgeobs_series_limit",): status.series_limit,
+            ("edgeobs_queue_bytes",): status.queue_bytes,
+            ("edgeobs_queue_limit_bytes",): status.queue_limit_bytes,
+            ("edgeobs_pipeline_lag_seconds",): 0.0 if status.lag_s != status.lag_s else status.lag_s,
+            ("edgeobs_store_healthy",): float(status.store_healthy),
+            ("edgeobs_snapshot_timestamp_seconds",): self._keeper.snapshot_ns / SECOND,
+        }
+        gauges |= {("edgeobs_incidents", scope): 0 for scope in ("node", "zone", "cluster")}
+        gauges |= {("edgeobs_nodes", state): 0 for state in ("young", "alive", "late", "silent", "retired")}
+        for incident in now.incidents:
+            gauges["edgeobs_incidents", incident.scope] += incident.state != "resolved"
+        for zone in now.fleet:
+            for node in zone.nodes:
+                gauges["edgeobs_nodes", node.heart] += 1
+        return gauges
+
+
+def _by_place(incidents: Sequence[Incident]) -> dict[object, tuple[str, ...]]:
+    found: dict[object, tuple[str, ...]] = {}
+    for incident in incidents:
+        found[incident.place] = (*found.get(incident.place, ()), incident.id)
+    return found
