@@ -53,6 +53,7 @@ class Incidents:
         self._changed: dict[int, Case] = {}
         self._unfilled: deque[tuple[Case, Exhibit, int]] = deque(maxlen=1000)
         self._point_limit = settings.max_points
+        self._over: list[Incident] = []  # restored only to be resolved: told at the next step
         self._swept_ns = 0
 
     def step(
@@ -83,7 +84,8 @@ class Incidents:
             self._take_alert(alert, now_ns)
         if now_ns - self._swept_ns >= _SWEEP_NS or now_ns < self._swept_ns:
             self._sweep(now_ns)
-        return [self._plain(case, now_ns) for case in self._changed.values() if case.id]
+        over, self._over = self._over, []
+        return over + [self._plain(case, now_ns) for case in self._changed.values() if case.id]
 
     def active(self) -> list[Incident]:
         """Those that are not resolved, with their plots as they are now; the oldest first."""
@@ -120,6 +122,10 @@ class Incidents:
                 self._recent.append(incident)
                 continue
             case = _case_of(incident, now_ns or incident.updated_ns, self._settings)
+            newer = self._cases.get(case.place)
+            if newer is not None and newer.id:
+                self._supersede(case, newer, now_ns)
+                continue
             self._cases[case.place] = case
             for exhibit in case.live():
                 if exhibit.source == "series":
@@ -131,6 +137,11 @@ class Incidents:
             known = wanted.get((identity.source.resource.place(), identity.text()))
             if known is not None:
                 self._watcher.follow(number, known.onset_ns, known.heard_ns)
+
+    def _supersede(self, old: Case, newer: Case, now_ns: int) -> None:
+        """The store was opened late, and the same place has an incident of this run already."""
+        old.resolved_ns, old.closing = now_ns or old.updated_ns, f"; goes on as {newer.id}"
+        self._over.append(self._plain(old, old.resolved_ns))
 
     # -- what comes in
 

@@ -95,7 +95,18 @@ class Remediation:
 
     def restore(self, decisions: Iterable[Decision], active: Iterable[Incident]) -> None:
         """Take up where a store's rows leave off; ``decisions`` oldest first. Budgets go on as they were."""
-        self.guard.ledger = Ledger.rebuilt(decisions, active)
+        ledger = self.guard.ledger
+        since = [*ledger.past, *ledger.pending.values()]  # none, unless the store was opened late
+        self.guard.ledger = Ledger.rebuilt([*decisions, *since], active)
+
+    def revoke(self, decision: Decision, reason: str) -> Decision:
+        """Take an allowed decision back before anything was done; what it became. Others stay as they are."""
+        if decision.verdict != "allowed":
+            return decision
+        denied = replace(decision, verdict="denied", rule="journal", reason=reason)
+        self.guard.ledger.revoke(decision)
+        self.guard.record(denied)
+        return denied
 
     def _due(self, now_ns: int) -> bool:
         due = now_ns < self._looked_ns or now_ns - self._looked_ns >= self.settings.recheck_s * SECOND

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from re import Pattern
 
-from edgeobs.signals import Action, Evidence, Incident, Verb
+from edgeobs.signals import SECOND, Action, Evidence, Incident, Verb
 
 Policy = Callable[[Incident, int], list[Action]]
 """Incident and now (ns) → actions; pure, and none when the evidence is not what the policy is about."""
@@ -12,10 +12,21 @@ Patch = tuple[tuple[str, str], ...]
 
 CORDON: Patch = (("/spec/unschedulable", "true"),)
 
+_FRESH_NS = 5 * SECOND
+
 
 def action(policy: str, verb: Verb, incident: Incident, patch: Patch, reason: str) -> Action:
     """An action on the place of an incident."""
     return Action(verb, incident.place, patch, reason, policy, incident.id)
+
+
+def still_absent(evidence: Evidence, scope: str, now_ns: int) -> bool:
+    """Whether this is the absence of a node or zone, and it was seen to hold within the last seconds.
+
+    Evidence stays for a hold time after what is missing has come back.
+    """
+    absent = evidence.source == "absence" and evidence.name == scope and not evidence.calm
+    return absent and now_ns - evidence.last_ns <= _FRESH_NS
 
 
 def rising(evidence: Evidence) -> bool:

@@ -1,12 +1,10 @@
 """A node that has gone silent, alone: keep new work off it, and start elsewhere what ran on it."""
 
-from edgeobs.remediate.policies.base import CORDON, action
+from edgeobs.remediate.policies.base import CORDON, action, still_absent
 from edgeobs.signals import SECOND, Action, Incident
 
 WAIT_NS = 30 * SECOND
 """A reboot of a process, or the rest of the zone going dark as well, shows within this time."""
-
-_FRESH_NS = 10 * SECOND
 
 # What Kubernetes calls non-graceful node shutdown: stateful pods and their volumes may move.
 _OUT_OF_SERVICE = (("/spec/taints/-", "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"),)
@@ -17,11 +15,9 @@ def node_silent(incident: Incident, now_ns: int) -> list[Action]:
     if incident.scope != "node":
         return []
     for each in incident.evidence:
-        if each.source != "absence" or each.name != "node" or each.calm:
-            continue
-        silent_s = (now_ns - each.onset_ns) // SECOND
-        if now_ns - each.onset_ns >= WAIT_NS and now_ns - each.last_ns <= _FRESH_NS:
-            reason = f"it has been silent for {silent_s} s: {each.text}"
+        silent_ns = now_ns - each.onset_ns
+        if still_absent(each, "node", now_ns) and silent_ns >= WAIT_NS:
+            reason = f"it has been silent for {silent_ns // SECOND} s: {each.text}"
             return [
                 action("node_silent", "cordon", incident, CORDON, reason),
                 action("node_silent", "reschedule", incident, _OUT_OF_SERVICE, reason),
