@@ -37,11 +37,6 @@ class Ledger:
         self.allowed[key] = decision
         self.past.append(decision)
 
-    def revoke(self, decision: Decision) -> None:
-        """Nothing was done about an allowed decision after all."""
-        self.allowed.pop(Key(decision.action.incident, decision.action.verb), None)
-        self.past = [each for each in self.past if each.id != decision.id]
-
     def close(self, incident: str) -> list[Decision]:
         """An incident is over: what was in flight for it no longer is; its pending decisions, taken out."""
         for key in [key for key in self.allowed if key.incident == incident]:

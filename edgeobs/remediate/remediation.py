@@ -99,15 +99,6 @@ class Remediation:
         since = [*ledger.past, *ledger.pending.values()]  # none, unless the store was opened late
         self.guard.ledger = Ledger.rebuilt([*decisions, *since], active)
 
-    def revoke(self, decision: Decision, reason: str) -> Decision:
-        """Take an allowed decision back before anything was done; what it became. Others stay as they are."""
-        if decision.verdict != "allowed":
-            return decision
-        denied = replace(decision, verdict="denied", rule="journal", reason=reason)
-        self.guard.ledger.revoke(decision)
-        self.guard.record(denied)
-        return denied
-
     def _due(self, now_ns: int) -> bool:
         due = now_ns < self._looked_ns or now_ns - self._looked_ns >= self.settings.recheck_s * SECOND
         if due:
