@@ -1,0 +1,125 @@
+"""The documentation is true: its examples run, its links lead somewhere, its tables are the code's."""
+
+import importlib
+import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LATER = {"docs/images/page.png"}
+"""Made by a run of the demo."""
+
+
+def examples(page: str) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def prose(page: Path) -> str:
+    return re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_the_examples_of_the_development_page_run(number: int) -> None:
+    found = examples("docs/development.md")
+    assert len(found) == 3
+    exec(compile(found[number], f"development.md example {number + 1}", "exec"), {})  # noqa: S102  it is ours
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Takes what the example sends."""
+
+    got: list[ExportMetricsServiceRequest]
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        assert self.path == "/v1/metrics"
+        self.got.append(ExportMetricsServiceRequest.FromString(body))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name is the base class's
+        """Stay quiet."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[int]:
+    Receiver.got = []
+    with HTTPServer(("127.0.0.1", 0), Receiver) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def test_the_sdk_example_sends_a_point_with_its_place(receiver: int) -> None:
+    (example,) = examples("docs/send-data.md")
+    exec(compile(example.replace("4318", str(receiver)), "send-data.md", "exec"), {})  # noqa: S102  it is ours
+    sent = Receiver.got[-1].resource_metrics[0]
+    assert {a.key for a in sent.resource.attributes} >= {"k8s.node.name", "topology.kubernetes.io/zone"}
+    assert sent.scope_metrics[0].metrics[0].name == "orders"
+
+
+def test_every_link_within_the_project_leads_somewhere() -> None:
+    for page in PAGES:
+        for link in re.findall(r"\]\(([^)]+)\)", prose(page)):
+            file, _, anchor = link.partition("#")
+            if "://" in link:
+                continue
+            target = (page.parent / file).resolve() if file else page
+            if str(target.relative_to(ROOT)) in LATER:
+                continue
+            assert target.exists(), f"{page.name}: {link}"
+            if anchor:
+                headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
+                assert anchor in {heading.lower().replace(" ", "-") for heading in headings}, link
+
+
+def test_every_setting_that_a_page_names_exists() -> None:
+    from edgeobs.config import Config
+
+    sections: dict[str, Any] = {name: getattr(Config(), name) for name in Config.__dataclass_fields__}
+    for page in PAGES:
+        for section, key in re.findall(r"`([a-z]+)\.([a-z_]+)`", page.read_text()):
+            if section in sections and key != "py":
+                assert hasattr(sections[section], key), f"{page.name}: {section}.{key}"
+
+
+def test_every_module_file_that_a_page_names_exists() -> None:
+    for page in PAGES:
+        for path in re.findall(
+            r"`((?:edgeobs|tests|deploy|alerts|dashboards|benchmarks)/[\w./-]*)`", page.read_text()
+        ):
+            assert (ROOT / path).exists(), f"{page.name}: {path}"
+
+
+@pytest.mark.parametrize(
+    ("heading", "module", "name"),
+    [
+        ("## Policies", "edgeobs.remediate.policies", "POLICIES"),
+        ("## The guard", "edgeobs.remediate.guards", "RULES"),
+    ],
+)
+def test_the_tables_of_the_remediation_page_are_the_codes(heading: str, module: str, name: str) -> None:
+    section = (ROOT / "docs/remediation.md").read_text().split(heading)[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    assert rows == list(getattr(importlib.import_module(module), name))
+
+
+def test_default_ports_in_the_documentation_are_the_settings(root: Path) -> None:
+    from edgeobs.config import Config
+
+    config = Config()
+    table = re.findall(
+        r"^\| (\d+) \| .* \| `(\w+)\.(\w+)` \|$", (root / "docs/operating.md").read_text(), re.MULTILINE
+    )
+    assert len(table) == 3
+    for port, section, key in table:
+        assert getattr(getattr(config, section), key) == int(port)
