@@ -34,7 +34,8 @@ _LARGEST = 1e100  # values are cut to ±this: their squares, and sums of them, a
 _LEAST = 1e-150  # a spread is at least this
 _FARTHEST = 1e6  # standard deviations
 _UNSURE, _WIDE = 10, 20.0  # the first samples are cut at more standard deviations: the first of them are few
-_LONG_CLIP = 8.0
+_LONG_CLIP = 4.0  # times the clip, for what is learned since the beginning
+_MOST_SAMPLES = 1e6  # the beginning is never longer ago than so many samples
 
 
 class _Seen(NamedTuple):
@@ -72,7 +73,7 @@ class EwBank:
             return self._some(series, time_ns, value, finite)
         value = np.clip(value, -_LARGEST, _LARGEST)
         self.rows = grown(self.rows, int(series.max(initial=-1)) + 1, 0.0)
-        time: Floats = time_ns * 1e-9
+        time = np.asarray(time_ns * 1e-9, np.float64)
         score, expected, spread = np.empty((3, len(series)))
         for index in rounds(series):
             score[index], expected[index], spread[index] = self._round(
@@ -145,47 +146,69 @@ class EwBank:
     def _learn(self, known: Floats, time: Floats, value: Floats, seen: _Seen) -> Floats:
         s, n = self.settings, known[N]
         abnormal = seen.score >= s.abnormal
-        new = np.empty_like(known)
-        young = n < _UNSURE
-        limit = np.where(young, np.where(known[STEP] > 0, _WIDE, np.inf), s.clip) * seen.spread
-        d = np.clip(seen.away, -limit, limit) if not isinf(s.clip) else seen.away
-        first = n == 0
+        limit = self._limit(known, seen.spread)
+        d = np.maximum(np.minimum(seen.away, limit), -limit)
         every = 1.0 / (n + 1.0)
-        a = np.maximum(every, 1.0 / s.memory) if s.ramp else np.where(first, 1.0, 1.0 / s.memory)
-        new[N] = np.minimum(n + 1.0, 1e6)
-        new[MEAN] = np.where(first, value, known[MEAN] + a * d)
-        new[VARIANCE] = np.where(first, 0.0, (1.0 - a) * (known[VARIANCE] + a * d * d))
-        limit *= _LONG_CLIP / s.clip
-        e = np.clip(value - known[LONG_MEAN], -limit, limit)
-        new[LONG_MEAN] = np.where(first, value, known[LONG_MEAN] + every * e)
-        new[LONG_VARIANCE] = np.where(first, 0.0, (1.0 - every) * (known[LONG_VARIANCE] + every * e * e))
-        new[SIZE] = np.where(
-            first, np.abs(value), known[SIZE] + every * (np.abs(known[MEAN] + d) - known[SIZE])
-        )
-        step = np.abs(value - known[LAST])
-        better = ((step < known[STEP]) | (known[STEP] == 0)) & (step > 0) & ~abnormal & ~first
-        new[STEP] = np.where(better, step, known[STEP])
+        a = np.maximum(every, 1.0 / s.memory) if s.ramp else np.full(len(n), 1.0 / s.memory)
+        new = np.empty_like(known)
+        new[N] = np.minimum(n + 1.0, _MOST_SAMPLES)
+        new[MEAN] = known[MEAN] + a * d
+        new[VARIANCE] = (1.0 - a) * (known[VARIANCE] + a * d * d)
+        limit *= _LONG_CLIP
+        e = np.maximum(np.minimum(value - known[LONG_MEAN], limit), -limit)
+        new[LONG_MEAN] = known[LONG_MEAN] + every * e
+        new[LONG_VARIANCE] = (1.0 - every) * (known[LONG_VARIANCE] + every * e * e)
+        new[SIZE] = known[SIZE] + every * (np.abs(known[MEAN] + d) - known[SIZE])
         new[LAST] = value
+        step = np.abs(value - known[LAST])
+        finer = ((step < known[STEP]) | (known[STEP] == 0)) & (step > 0) & ~abnormal
+        new[STEP] = np.where(finer, step, known[STEP])
         self._learn_tail(known, seen, new)
-        new[RUN] = np.where(abnormal, known[RUN] + 1.0, 0.0)
-        new[SINCE] = np.where(abnormal, np.where(known[RUN] > 0, known[SINCE], time), 0.0)
-        lasting = (new[RUN] >= s.warmup) & (time - new[SINCE] >= s.relearn_s)
-        if lasting.any():
-            new[N, lasting] = new[RUN, lasting] = new[SINCE, lasting] = 0.0
+        self._learn_run(known, time, abnormal, new)
+        first = np.flatnonzero(n == 0)
+        if len(first):
+            new[MEAN, first] = new[LONG_MEAN, first] = value[first]
+            new[SIZE, first] = np.abs(value[first])
+            new[VARIANCE, first] = new[LONG_VARIANCE, first] = 0.0
+            new[STEP, first] = known[STEP, first]
         return new
+
+    def _limit(self, known: Floats, spread: Floats) -> Floats:
+        """Farthest from its mean that a sample is taken to be."""
+        s = self.settings
+        if isinf(s.clip):
+            return np.full(len(spread), np.inf)
+        limit = s.clip * spread
+        young = np.flatnonzero(known[N] < _UNSURE)
+        if len(young):
+            limit[young] = np.where(known[STEP, young] > 0, max(_WIDE, s.clip) * spread[young], np.inf)
+        return limit
+
+    def _learn_run(self, known: Floats, time: Floats, abnormal: Bools, new: Floats) -> None:
+        """Runs of abnormal samples; what lasts is the new normal, and begins again."""
+        new[RUN] = new[SINCE] = 0.0
+        at = np.flatnonzero(abnormal)
+        if not len(at):
+            return
+        run, since = known[RUN, at], np.where(known[RUN, at] > 0, known[SINCE, at], time[at])
+        new[RUN, at], new[SINCE, at] = run + 1.0, since
+        lasting = at[(run + 1 >= self.settings.warmup) & (time[at] - since >= self.settings.relearn_s)]
+        new[N, lasting] = new[RUN, lasting] = new[SINCE, lasting] = 0.0
 
     def _learn_tail(self, known: Floats, seen: _Seen, new: Floats) -> None:
         """Threshold and mean excess by stochastic approximation; a run of abnormal samples teaches once."""
         n = known[N]
         learns = (n >= self.settings.warmup) & (known[RUN] == 0)
-        threshold, excess = tails.THRESHOLD + known[THRESHOLD], tails.EXCESS + known[OVER]
-        over = seen.far - threshold
-        beyond = over > 0
-        toward = np.where(beyond, 1.0 / tails.SHARE - 1.0, -1.0) * excess / (n + tails.PRIOR / tails.SHARE)
-        threshold = np.clip(known[THRESHOLD] + toward, 0.0, tails.MOST_THRESHOLD)
-        gain = np.where(
-            beyond, (np.minimum(over, 10.0 * excess) - excess) / (tails.PRIOR + tails.SHARE * n), 0.0
-        )
-        excess = np.clip(known[OVER] + gain, tails.LEAST_EXCESS - tails.EXCESS, tails.MOST_EXCESS)
-        new[THRESHOLD] = np.where(learns, threshold, known[THRESHOLD])
-        new[OVER] = np.where(learns, excess, known[OVER])
+        excess = tails.EXCESS + known[OVER]
+        over = seen.far - (tails.THRESHOLD + known[THRESHOLD])
+        toward = excess / (n + tails.PRIOR / tails.SHARE)
+        new[THRESHOLD] = np.maximum(known[THRESHOLD] - np.where(learns, toward, 0.0), 0.0)
+        new[OVER] = known[OVER]
+        at = np.flatnonzero(learns & (over > 0))
+        if not len(at):
+            return
+        up = known[THRESHOLD, at] + toward[at] * (1.0 / tails.SHARE - 1.0)
+        new[THRESHOLD, at] = np.minimum(up, tails.MOST_THRESHOLD)
+        gain = np.minimum(over[at], 10.0 * excess[at]) - excess[at]
+        learned = known[OVER, at] + gain / (tails.PRIOR + tails.SHARE * n[at])
+        new[OVER, at] = np.clip(learned, tails.LEAST_EXCESS - tails.EXCESS, tails.MOST_EXCESS)
