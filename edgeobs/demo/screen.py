@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -92,4 +93,15 @@ def _where(incident: Seen) -> str:
 def _cells(row: Row) -> Sequence[str]:
     noticed = "" if row.noticed_s is None else f"{row.noticed_s:.1f}"
     latency = "" if row.latency_ms is None else f"{row.latency_ms:.1f}"
-    return row.fault, noticed, row.decision.replace("[", r"\["), latency, str(row.false_actions)
+    return row.fault, noticed, escape(brief(row.decision)), latency, str(row.false_actions)
+
+
+def brief(text: str) -> str:
+    """A decision without what stands in brackets: the lines above the table have it whole."""
+    depth, kept = 0, []
+    for letter in text:
+        depth += letter == "("
+        if depth == 0:
+            kept.append(letter)
+        depth -= letter == ")" and depth > 0
+    return " ".join("".join(kept).split())
