@@ -68,11 +68,12 @@ _V2 = {
 
 
 class Messages(NamedTuple):
-    """Classes of the two requests; Any because protobuf makes their attributes at run time."""
+    """Classes of both requests and their series; Any because protobuf makes their attributes at run time."""
 
     write_request: Any
     time_series_1: Any
     request: Any
+    time_series_2: Any
 
 
 @lru_cache(maxsize=1)
@@ -86,7 +87,10 @@ def messages() -> Messages:
         return message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
 
     return Messages(
-        made("prometheus.WriteRequest"), made("prometheus.TimeSeries"), made("io.prometheus.write.v2.Request")
+        made("prometheus.WriteRequest"),
+        made("prometheus.TimeSeries"),
+        made("io.prometheus.write.v2.Request"),
+        made("io.prometheus.write.v2.TimeSeries"),
     )
 
 
