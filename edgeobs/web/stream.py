@@ -80,14 +80,16 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, streams: Streams) -> None:
-        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    def __init__(self, streams: Streams, status_code: int = 200) -> None:
+        super().__init__(
+            status_code=status_code, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        )
         del self.headers["content-length"]
         self._streams = streams
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Answer until the client is gone or the server stops."""
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await self._streams.serve(receive, send)
 
 

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from math import isfinite, nan
+from math import nan
 
 from pydantic import BaseModel
 
@@ -77,6 +77,6 @@ def _answer(thing: Node | Incident | Decision) -> BaseModel:
 def _quiet(node: Node) -> Node:
     """Without what changes at every sample and says little: when a live node was heard, small score steps."""
     step = 10 if node.score >= 3 else 2
-    score = round(step * node.score) / step if isfinite(node.score) else nan
+    score = round(step * node.score) / step if abs(node.score) < 1e6 else nan
     heard = 0 if node.heart == "alive" else node.heard_ns
     return node._replace(score=score, heard_ns=heard)

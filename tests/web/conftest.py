@@ -154,9 +154,9 @@ def incidents() -> tuple[Incident, ...]:
     burn = Incident(
         "03-burn", "node", place("workshop", "workbench"), "ongoing", ago(64), ago(1), 0, 7.7,
         "workbench: CPU and memory far above what is usual here", (
-            series("system_cpu_utilization_ratio", cpu_labels, "1", 0.11, 0.82, weight=0.55, onset=64, score=7.7),
+            series("system_cpu_usage_ratio", cpu_labels, "1", 0.11, 0.82, weight=0.55, onset=64, score=7.7),
             series("system_memory_usage_bytes", used, "By", 2.1e9, 1.9e9, weight=0.33, onset=58, score=6.0),
-            series("system_pressure_cpu_stall:rate", (), "s/s", 0.004, 0.31, weight=0.12, onset=60, score=5.2),
+            series("system_psi_cpu_stall:rate", (), "s/s", 0.004, 0.31, weight=0.12, onset=60, score=5.2),
         ))  # fmt: skip
     old = replace(
         series(
@@ -269,11 +269,11 @@ def large() -> Published:
 
 
 @contextlib.contextmanager
-def served(reader: Canned, settings: Settings | None = None) -> Iterator[str]:
-    """Serve a reader on a free port of loopback; yields the address. It must end within 2 s."""
+def served(reader: Canned, settings: Settings | None = None, port: int = 0) -> Iterator[str]:
+    """Serve a reader on a free port of loopback, or the given one; yields the address. Ends within 2 s."""
     stop = threading.Event()
     app = web_app(reader, settings or Settings(stream_interval_s=0.05, heartbeat_s=0.3), stop.is_set)
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server(("127.0.0.1", port))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
@@ -291,7 +291,7 @@ def served(reader: Canned, settings: Settings | None = None) -> Iterator[str]:
         assert not thread.is_alive(), "the server did not end within 2 s"
 
 
-Serve = Callable[[Canned], contextlib.AbstractContextManager[str]]
+Serve = Callable[..., contextlib.AbstractContextManager[str]]
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ function extent(points) {
 // Round numbers of the unit they are written in: bytes step by powers of two.
 function ticks(low, high, about, unit) {
   const raw = (high - low) / about;
-  const base = /^By/.test(unit) ? 1024 ** Math.floor(Math.log2(Math.max(raw, 1)) / 10) : 1;
+  const base = /^By/.test(unit) ? 1024 ** Math.floor(Math.log2(Math.max(high, 1)) / 10) : 1;
   const power = base * 10 ** Math.floor(Math.log10(raw / base));
   const size = [1, 2, 2.5, 5, 10].map((x) => x * power).find((x) => x >= raw);
   const out = [];
