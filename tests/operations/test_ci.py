@@ -97,7 +97,7 @@ def test_what_is_missing_is_installed_with_retries_and_no_service_is_started(mac
     done = machine.run()
     assert done.returncode == 0, done.stdout + done.stderr
     wanted = [line.rsplit(" ", 1)[1] for line in machine.called("apt-get")]
-    assert wanted == ["update", "update", "prometheus", "chromium"]
+    assert wanted == ["update", "update", "prometheus", "chromium", "fonts-dejavu-core"]
     assert not policy.exists()
 
 

@@ -113,6 +113,16 @@ def test_the_tables_of_the_remediation_page_are_the_codes(heading: str, module: 
     assert rows == list(getattr(importlib.import_module(module), name))
 
 
+def test_every_section_of_the_config_is_in_the_table(root: Path) -> None:
+    from edgeobs.config import Config
+
+    rows = re.findall(
+        r"^\| (`.+`) \| `(edgeobs/.+)` \|$", (root / "docs/operating.md").read_text(), re.MULTILINE
+    )
+    named = [section.strip("`") for sections, _ in rows for section in sections.split(", ")]
+    assert sorted(named) == sorted(Config.__dataclass_fields__)
+
+
 def test_default_ports_in_the_documentation_are_the_settings(root: Path) -> None:
     from edgeobs.config import Config
 
