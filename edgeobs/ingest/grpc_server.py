@@ -20,6 +20,7 @@ from edgeobs.signals import Counts
 
 EXPORT = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 _PROTOCOL = "otlp_grpc"
+_RETRY_S = 1.0
 _GZIP = b"\x1f\x8b"  # no protobuf message begins so: 0x1f is a wire type that there is not
 _CODES: dict[int, Any] = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -77,6 +78,7 @@ class _Handler(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no t
         self._auth = auth
         self._settings = settings
         self._counts = counts
+        self._held = 0  # bytes of messages read and not yet answered
 
     def service(self, handler_call_details: Any) -> Any:
         """The one method there is; None makes gRPC say UNIMPLEMENTED."""
@@ -115,7 +117,13 @@ class _Handler(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no t
         )
         body = await self._read(requests)
         encoding: Encoding = "gzip" if body[:2] == _GZIP else "identity"
-        receipt = await self._submit(Delivery("otlp_proto", body, encoding, principal, time.time_ns()))
+        if self._held + len(body) > self._settings.receive_bytes:
+            raise Overloaded(_RETRY_S)
+        self._held += len(body)
+        try:
+            receipt = await self._submit(Delivery("otlp_proto", body, encoding, principal, time.time_ns()))
+        finally:
+            self._held -= len(body)
         return answers.otlp_done(receipt).SerializeToString()
 
     async def _read(self, requests: AsyncIterator[bytes]) -> bytes:

@@ -76,7 +76,7 @@ class Settings:
     queue_bytes: Annotated[int, Ge(1024)] = 64 << 20
     """Bytes of requests that may wait for the engine before senders are told to come back."""
     receive_bytes: Annotated[int, Ge(1024)] = 128 << 20
-    """Bytes of bodies that may be under way over HTTP, all connections and the waiting ones together."""
+    """Bytes of bodies that may be under way in one server: being received, waiting, and in work."""
     stop_timeout_s: Annotated[float, Ge(0), Le(60)] = 1.5
     """How long requests in progress may take to end when the server stops."""
     tokens: tuple[Token, ...] = ()

@@ -110,6 +110,13 @@ def test_overload_says_when_to_come_back(edge: Any) -> None:
     assert edge.counts["edgeobs_queue_shed_total", "otlp_grpc"] == 1
 
 
+def test_messages_under_way_are_bounded_together(start: Any) -> None:
+    edge = start(receive_bytes=100_000)
+    assert failed(lambda: call(edge, bytes(100_001)))[0] == "UNAVAILABLE"
+    for _ in range(3):
+        assert call(edge, bytes(90_000)) == b""
+
+
 def test_other_services_are_unimplemented(edge: Any) -> None:
     other = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
     assert failed(lambda: call(edge, b"", method=other))[0] == "UNIMPLEMENTED"

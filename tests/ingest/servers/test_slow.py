@@ -7,6 +7,8 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 HEAD = b"POST /v1/metrics HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n"
 
@@ -199,3 +201,46 @@ def test_a_request_in_progress_ends_well_before_the_stop(start: Any) -> None:
             time.sleep(0.01)
         edge.stop()
         assert read_all(sock).startswith(b"HTTP/1.1 200 ")
+
+
+def test_expect_continue_is_answered_before_the_body(start: Any) -> None:
+    edge = start()
+    with connect(edge) as sock:
+        sock.sendall(HEAD + b"Content-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+        assert sock.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        sock.sendall(b"abc")
+        assert sock.recv(1000).startswith(b"HTTP/1.1 200 ")
+    with connect(edge) as sock:
+        sock.sendall(HEAD.replace(b"x-proto", b"y-") + b"Content-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+        assert read_all(sock).startswith(b"HTTP/1.1 415 ")
+
+
+WHOLE = HEAD + b"Connection: close\r\nContent-Length: 5\r\n\r\nhello"
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    sent=st.binary(max_size=100)
+    | st.builds(
+        lambda at, to: WHOLE[:at] + bytes([to]) + WHOLE[at + 1 :],
+        st.integers(0, len(WHOLE) - 1),
+        st.integers(0, 255),
+    )
+)
+def test_whatever_is_sent_the_server_answers_the_next(impatient: Any, sent: bytes) -> None:
+    with connect(impatient) as sock:
+        sock.sendall(sent)
+        answer = read_all(sock)
+    assert not answer or answer[9:10] in (b"2", b"4")
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with connect(impatient) as sock:
+            sock.sendall(WHOLE)
+            if read_all(sock).startswith(b"HTTP/1.1 200 "):  # 408 when this machine is too busy to send
+                return
+    raise AssertionError("the server serves no more")
+
+
+@pytest.fixture
+def impatient(start: Any) -> Any:
+    return start(header_timeout_s=0.05, body_timeout_s=0.05, idle_timeout_s=1.0)
