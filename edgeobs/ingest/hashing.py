@@ -10,8 +10,8 @@ of the hash leaves the process, so the secret cannot be probed.
 
 State is two uint64 ``a, b``. Write::
 
-    a, b = start(seed)                            # seed: Aliases.ready(principal)
-    a, b = absorb(keys, a, b, buffer, i, j)       # as often as there are sections; keep (a, b) to share a prefix
+    a, b = start(seed)  # seed: Aliases.ready(principal)
+    a, b = absorb(keys, a, b, buffer, i, j)  # per section; keep (a, b) to share a prefix
     a, b = absorb_word(keys, a, b, np.uint64(w))  # a number < 2^56; the first names the format
     a, b = finish(a, b)
     number = find(slots, a, b)                    # id, a refusal (< -1), or MISSING (-1)

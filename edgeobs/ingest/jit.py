@@ -25,10 +25,14 @@ def available() -> bool:
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile a function of scalars and arrays on its first call, without the GIL, cached on disk."""
-    made: Callable[P, R] = importlib.import_module("numba").njit(nogil=True, cache=True, error_model="numpy")(
-        function
-    )
+    """Compile a function of scalars and arrays on its first call, without the GIL, cached on disk.
+
+    It may not make arrays: without Numba's own memory management (``_nrt``) no array is reference-counted on its
+    way through nested calls, which costs more than the work itself. Nor may it call itself: Numba cannot load
+    recursion from its cache.
+    """
+    options = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": False}
+    made: Callable[P, R] = importlib.import_module("numba").njit(**options)(function)
     return made
 
 

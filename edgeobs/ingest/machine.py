@@ -53,6 +53,20 @@ def _fold(_context: Any, _x: Any, _y: Any) -> Any:
     return _types.uint64(_types.uint64, _types.uint64), build
 
 
+def _double(_context: Any, _bits: Any) -> Any:
+    def build(_c: Any, builder: Any, _s: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], _ir.DoubleType())
+
+    return _types.float64(_types.uint64), build
+
+
+def _bits(_context: Any, _value: Any) -> Any:
+    def build(_c: Any, builder: Any, _s: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], _word)
+
+    return _types.uint64(_types.float64), build
+
+
 load64 = intrinsic(_load64)
 """``load64(buffer, i)``: eight bytes from index i, little-endian, unaligned, NOT bounds-checked; uint64."""
 
@@ -64,3 +78,9 @@ dot61 = intrinsic(_dot61)
 
 fold = intrinsic(_fold)
 """``fold(x, y)``: both halves of the 128-bit product x·y, xored."""
+
+double = intrinsic(_double)
+"""``double(bits)``: the float64 with these bits."""
+
+bits = intrinsic(_bits)
+"""``bits(x)``: the bits of a float64."""
