@@ -186,6 +186,11 @@ def _gather(body: Bytes, i: int, end: int, symbols: int, out: Out, room: Room) -
     version = 0 if symbols < 0 else 1
     out.about[:] = 0
     while i < end:
+        if version == 0 and body[i] == 0x0A:
+            begin, i = i, _after_labels(body, i, end)
+            if i < 0 or _note_labels(out.about, begin, i, version) != 0:
+                return ODD
+            continue
         number, wire, begin, stop = field(body, i, end)
         if stop < 0:
             return ODD
@@ -197,7 +202,7 @@ def _gather(body: Bytes, i: int, end: int, symbols: int, out: Out, room: Room) -
             return ODD
         status = 0
         if role == _LABELS:
-            status = _note_labels(out.about, i if version == 0 else begin, stop, version)
+            status = _note_labels(out.about, begin, stop, version)
         elif role == _SAMPLE:
             status = _sample(body, begin, stop, out)
         elif role == _HISTOGRAM:
@@ -216,6 +221,19 @@ def _gather(body: Bytes, i: int, end: int, symbols: int, out: Out, room: Room) -
             return status
         i = stop
     return 0
+
+
+@compiled
+def _after_labels(body: Bytes, i: int, end: int) -> int:
+    """Where a run of 1.0's labels ends, or ODD."""
+    while i < end and body[i] == 0x0A:
+        if i + 1 < end and body[i + 1] < 128:
+            i += 2 + np.int64(body[i + 1])
+        else:
+            i = span(body, i + 1, end)[1]
+            if i < 0:
+                return ODD
+    return i if i <= end else ODD
 
 
 @compiled
