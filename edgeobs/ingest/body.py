@@ -10,7 +10,7 @@ from edgeobs.ingest.settings import Settings
 
 _FULL = "failed to write whole buffer"  # what cramjam says when the output does not fit
 _DEFLATE_RATIO = 1032  # deflate cannot shrink further than this (its longest match is 258 bytes for 2 bits)
-_GUESS = 8  # zstd: telemetry shrinks about so far
+_GUESS = 16  # zstd: telemetry shrinks to a tenth or so; another attempt costs more than the room
 
 
 def plain(delivery: Delivery, settings: Settings) -> bytes | bytearray:

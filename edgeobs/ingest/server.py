@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from fastapi import FastAPI
 from starlette.routing import Route
@@ -40,7 +40,7 @@ class _Gone(Exception):  # noqa: N818 - says what is the case
 class Wire(NamedTuple):
     """What a request's headers say of its body."""
 
-    format: Format | Any
+    format: Format | Literal["alertmanager"]
     encoding: Encoding
 
 
