@@ -23,6 +23,7 @@ from edgeobs.features import Features
 from edgeobs.incidents import Incidents
 from edgeobs.incidents.alertmanager import AlertSender
 from edgeobs.ingest import alertmanager_webhook
+from edgeobs.ingest.allocator import keep_freed
 from edgeobs.ingest.auth import Auth
 from edgeobs.ingest.body import plain
 from edgeobs.ingest.decoders import Decoders
@@ -77,6 +78,7 @@ def build(config: Config) -> Core:
 
 async def serve(config: Config) -> None:
     """Run the core until SIGTERM or SIGINT. Raises OSError and ValueError for what cannot be served."""
+    keep_freed()
     logging_setup(config.telemetry.log_level, config.telemetry.log_format)
     sys.setswitchinterval(
         0.001

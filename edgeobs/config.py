@@ -77,6 +77,9 @@ class Config:
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
 
 
+_EXPECTED = {"missing": "a value", "dataclass_type": "keys with values", "path_type": "a path"}
+
+
 class ConfigError(ValueError):
     """The file cannot be used; ``problems`` has one line for each thing that is wrong with it."""
 
@@ -154,8 +157,8 @@ def _problem(error: Any) -> str:
     place = ""
     for part in error["loc"]:
         place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
-    expected = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    found = repr(error["input"])
+    expected = _EXPECTED.get(error["type"]) or error["msg"].removeprefix("Input should be ")
+    found = "nothing" if error["type"] == "missing" else repr(error["input"])
     return (
         f"{place or 'the file'}: expected {expected}; found {found if len(found) <= 80 else found[:77] + '…'}"
     )

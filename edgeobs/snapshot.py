@@ -1,4 +1,4 @@
-"""What edgeobs has learned, in one file with a schema version and a digest, without pickles, replaced whole."""
+"""What edgeobs has learned, in one file with a schema version and a digest, no pickles, replaced whole."""
 
 import hashlib
 import io

@@ -1,0 +1,33 @@
+"""Bytes per live series, everything counted, and what an idle core weighs."""
+
+import time
+
+from benchmarks.load import Sending, templates
+from benchmarks.measure import Measure
+from benchmarks.serving import Core, core
+
+POINTS_EACH = 10_000
+SETTLE_S = 2.0
+
+
+def run(quick: bool) -> list[Measure]:
+    """The same core, empty and with many series: what lies between is what they cost."""
+    series = 100_000 if quick else 400_000
+    with core({"limits": {"max_series": 1_000_000, "max_series_per_sender": 1_000_000}}) as served:
+        idle = _settled(served)
+        first = Sending(served, [templates(POINTS_EACH, POINTS_EACH)])
+        first.rounds(5)  # what one request needs, whatever it carries, is not the series'
+        base, few = _settled(served), served.metric("edgeobs_series")
+        Sending(served, [templates(series, POINTS_EACH)]).rounds(5)
+        full, many = _settled(served), served.metric("edgeobs_series")
+    each = (full - base) * 2**20 / (many - few)
+    return [
+        Measure("bytes_per_series", each, "B", f"{many:,.0f} series: {full:.0f} MiB resident in all"),
+        Measure("idle_rss_mib", idle, "MiB", f"after {few:,.0f} series: {base:.0f} MiB"),
+    ]
+
+
+def _settled(served: Core) -> float:
+    """Resident memory once nothing is in flight, MiB."""
+    time.sleep(SETTLE_S)
+    return served.rss_mib()
