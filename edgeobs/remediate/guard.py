@@ -53,7 +53,7 @@ class Guard:
         if worst.verdict == "allowed":
             worst = Check(ALL, "allowed", action.reason)
         return Decision(
-            id=decision_id(action, now_ns),
+            id=decision_id(action, worst.rule, now_ns),
             action=action,
             verdict=worst.verdict,
             rule=worst.rule,
@@ -69,7 +69,7 @@ class Guard:
         self._counts["edgeobs_decisions_total", decision.action.verb, decision.verdict, decision.rule] += 1
 
 
-def decision_id(action: Action, now_ns: int) -> str:
+def decision_id(action: Action, rule: str, now_ns: int) -> str:
     """The same in every replay of the same data."""
-    seed = "\0".join((action.incident, action.verb, *action.target[:3], str(now_ns)))
+    seed = "\0".join((action.incident, action.verb, *action.target[:3], rule, str(now_ns)))
     return "dec-" + blake2b(seed.encode(), digest_size=6).hexdigest()

@@ -131,8 +131,8 @@ class Remediation:
     def _withdraw(self, decisions: Iterable[Decision], reason: str, now_ns: int) -> list[Decision]:
         ended = [
             replace(
-                each, id=decision_id(each.action, now_ns), verdict="denied", rule=WITHDRAWN, reason=reason,
-                checks=(), decided_ns=now_ns,
+                each, id=decision_id(each.action, WITHDRAWN, now_ns), verdict="denied", rule=WITHDRAWN,
+                reason=reason, checks=(), decided_ns=now_ns,
             )
             for each in decisions
             if each.verdict == "held"

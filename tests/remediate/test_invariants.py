@@ -1,0 +1,225 @@
+"""No sequence of faults, silences, returns, restarts and switches ever makes the guard break a promise."""
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from edgeobs.remediate import ClusterNode, FleetView, MemoryCluster, Remediation, Settings, fleet_view
+from edgeobs.signals import (
+    SECOND,
+    Action,
+    Counts,
+    Decision,
+    Heartbeat,
+    Incident,
+    Resource,
+    Verb,
+)
+
+ZONES = ("a", "b", "c", "")  # the last: no label
+VERBS: tuple[Verb, ...] = ("cordon", "taint", "reschedule")
+HOUR = 3600 * SECOND
+PLACES = [Resource("site", zone, f"{zone or 'x'}{i}") for zone in ZONES for i in range(3)]
+
+
+def wish(incident: Incident, now_ns: int) -> list[Action]:
+    """A policy that wants everything at once, whatever is known."""
+    assert now_ns > 0
+    verbs: tuple[Verb, ...] = ("failover",) if incident.scope == "zone" else VERBS
+    return [
+        Action(verb, incident.place, (("/spec/unschedulable", "true"),), "so be it", "wish", incident.id)
+        for verb in verbs
+    ]
+
+
+budgets = st.builds(
+    Settings,
+    dry_run=st.booleans(),
+    live=st.sampled_from([(), ("cordon",), ("cordon", "taint", "reschedule")]),
+    nodes_per_zone=st.sampled_from([1, 1, 2, 1, 2, 0, None]),
+    cluster_share=st.sampled_from([0.5, 0.2, 0.1, 0.5, 0.2, 0.0, None]),
+    per_hour=st.sampled_from([1, 2, 6, 1, 2, 0, None]),
+    cooldown_s=st.sampled_from([0.0, 600.0, 7200.0, 0.0, 600.0, None]),
+    recheck_s=st.just(0.0),
+)
+places = st.sampled_from(PLACES)
+
+
+class Guarded(RuleBasedStateMachine):
+    """Plays the world, the store and a second bookkeeper that believes nobody."""
+
+    @initialize(settings=budgets, out=st.sets(places, max_size=3))
+    def begin(self, settings: Settings, out: set[Resource]) -> None:
+        self.now_ns = 1_700_000_000 * SECOND
+        self.settings = settings
+        self.cluster = MemoryCluster(settings)
+        self.opted = {place for place in PLACES if place not in out}
+        for place in PLACES:
+            labels = {settings.zone_label: place.zone} if place.zone else {}
+            notes = {settings.opt_in_annotation: "enabled"} if place in self.opted else {}
+            self.cluster.put(ClusterNode("site", place.node, f"uid-{place.node}", 1, labels, notes))
+        self.silent: set[Resource] = set()
+        self.journal = ""
+        self.incidents: dict[str, Incident] = {}
+        self.rows: list[Decision] = []  # the store
+        self.made = 0
+        self.remediation = Remediation(settings, Counts(), {"wish": wish})
+
+    # -- the world
+
+    @rule(place=places, zone=st.booleans())
+    def fault(self, place: Resource, zone: bool) -> None:
+        place = place._replace(node="") if zone else place
+        if any(i.place == place for i in self.incidents.values()) or not (place.zone or place.node):
+            return
+        self.made += 1
+        name = f"inc-{self.made}"
+        self.incidents[name] = Incident(
+            name, "node" if place.node else "zone", place, "open", self.now_ns, self.now_ns, 0, 9.0, "x", ()
+        )
+
+    @rule(changed=st.booleans())
+    def decide(self, changed: bool) -> None:
+        """One step of the engine, then the store."""
+        self.step(list(self.incidents.values()) if changed else [])
+
+    def step(self, changed: list[Incident]) -> None:
+        self.now_ns += 1
+        before = self.view()
+        active = list(self.incidents.values())
+        for decision in self.remediation.step(lambda: active, changed, self.view, self.now_ns):
+            self.check(decision, before)
+            self.rows.append(decision)
+            if decision.verdict == "allowed":
+                self.cluster.apply(decision, self.now_ns)
+
+    @rule(place=places)
+    def over(self, place: Resource) -> None:
+        for incident in [i for i in self.incidents.values() if i.place in {place, place._replace(node="")}]:
+            del self.incidents[incident.id]
+            self.step([replace(incident, state="resolved", resolved_ns=self.now_ns)])
+
+    @rule(gone=st.sets(places))
+    def silence(self, gone: set[Resource]) -> None:
+        self.silent = gone
+
+    @rule(zone=st.sampled_from(ZONES), back=st.booleans())
+    def zone_silence(self, zone: str, back: bool) -> None:
+        members = {p for p in PLACES if p.zone == zone}
+        self.silent = self.silent - members if back else self.silent | members
+
+    @rule(seconds=st.sampled_from([1, 60, 700, 3599, 3601, 100_000]))
+    def time_passes(self, seconds: int) -> None:
+        self.now_ns += seconds * SECOND
+
+    @rule(pause=st.booleans(), works=st.booleans())
+    def switch(self, pause: bool, works: bool) -> None:
+        self.settings = replace(self.settings, pause=pause)
+        self.remediation.guard.settings = self.settings
+        self.journal = "" if works else "the disk is full"
+
+    @rule()
+    def restart(self) -> None:
+        """kill -9: the store's rows, the incidents and the cluster are all there is."""
+        self.remediation = Remediation(self.settings, Counts(), {"wish": wish})
+        self.remediation.restore(self.rows, self.incidents.values())
+
+    # -- the bookkeeper
+
+    def view(self) -> FleetView:
+        beats = [
+            Heartbeat(p, "silent", self.now_ns - HOUR, SECOND)
+            if p in self.silent
+            else Heartbeat(p, "alive", self.now_ns, SECOND)
+            for p in PLACES
+        ]
+        return fleet_view(beats, self.cluster.nodes(), self.settings, self.journal)
+
+    def flying(self) -> set[Resource]:
+        """Recomputed from rows and incidents alone."""
+        return {
+            d.action.target
+            for d in self.rows
+            if d.verdict == "allowed" and d.action.incident in self.incidents
+        }
+
+    def check(self, decision: Decision, fleet: FleetView) -> None:
+        """What must hold of a decision, before it is written down."""
+        assert decision.reason
+        if decision.verdict != "allowed":
+            return
+        target = decision.action.target
+        members = [p for p in PLACES if p == target or (not target.node and p.zone == target.zone)]
+        limits = self.settings
+        assert members
+        assert not limits.pause
+        assert not self.journal
+        assert target.zone
+        assert all(p in self.opted for p in members)
+        assert decision.dry_run == (limits.dry_run or decision.action.verb not in limits.live)
+        if decision.action.verb in {"reschedule", "failover"}:
+            assert all(p in self.silent for p in members), "it still sends"
+        dark = {z for z in ZONES if self.is_dark(z)}
+        assert target.zone not in dark
+        assert len(dark) <= limits.self_doubt_share * len(ZONES)
+        in_flight = self.flying() | set(members)
+        cordoned = {n.name for n in fleet.nodes.values() if n.cordoned}
+        in_zone = {p.node for p in in_flight if p.zone == target.zone} | {
+            p.node for p in PLACES if p.zone == target.zone and p.node in cordoned
+        }
+        assert limits.nodes_per_zone is not None
+        assert len(in_zone) <= limits.nodes_per_zone
+        assert limits.cluster_share is not None
+        share = max(int(limits.cluster_share * len(PLACES)), limits.cluster_share > 0)
+        assert len({p.node for p in in_flight} | cordoned) <= share
+        lately = [d for d in self.rows if d.verdict == "allowed" and d.decided_ns > self.now_ns - HOUR]
+        assert limits.per_hour is not None
+        assert len(lately) + 1 <= limits.per_hour
+        assert limits.cooldown_s is not None
+        for row in self.rows:
+            if row.verdict == "allowed" and row.action.target == target:
+                same = row.action.incident == decision.action.incident
+                assert same or row.decided_ns <= self.now_ns - limits.cooldown_s * SECOND
+
+    def is_dark(self, zone: str) -> bool:
+        members = [p for p in PLACES if p.zone == zone]
+        return sum(p in self.silent for p in members) >= self.settings.zone_hold_share * len(members)
+
+    @invariant()
+    def at_most_one_decision_per_proposal_is_allowed(self) -> None:
+        if not hasattr(self, "rows"):
+            return
+        made = Counter((d.action.incident, d.action.verb) for d in self.rows if d.verdict == "allowed")
+        assert not made or max(made.values()) == 1
+
+    @invariant()
+    def no_decision_is_made_twice(self) -> None:
+        if hasattr(self, "rows"):
+            assert len({row.id for row in self.rows}) == len(self.rows)
+
+    @precondition(lambda self: self.settings.dry_run)
+    @rule()
+    def dry_run_touches_nothing(self) -> None:
+        assert not any(node.unschedulable or node.taints for node in self.cluster.nodes())
+
+
+GuardedTest: Any = Guarded.TestCase
+GuardedTest.settings = settings(
+    max_examples=150, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+)
+
+
+def test_something_can_be_allowed() -> None:
+    """The promises above are not kept by doing nothing."""
+    world = Guarded()
+    world.begin(Settings(recheck_s=0.0, per_hour=6, cluster_share=0.5), set())
+    for place in (PLACES[0], PLACES[3], PLACES[6]):
+        world.fault(place, False)
+    world.decide(True)
+    assert {(d.action.target.node, d.action.verb) for d in world.rows if d.verdict == "allowed"} == {
+        (node, verb) for node in ("a0", "b0", "c0") for verb in ("cordon", "taint")
+    }
