@@ -40,10 +40,10 @@ class Feed:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop; what has not been sent yet is left."""
+        """Stop, without waiting for it; what has not been sent yet is left."""
         self._stop.set()
         for sender in self.senders.values():
-            sender.stop(within_s=0.2)
+            sender.stop(within_s=0)
 
     def trouble(self) -> str:
         """What keeps a sender from sending; empty when nothing was refused or dropped."""

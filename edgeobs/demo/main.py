@@ -5,11 +5,13 @@ import socket
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import psutil
 
 from edgeobs.demo.api import Api
 from edgeobs.demo.burn import burn
@@ -19,10 +21,12 @@ from edgeobs.demo.feed import Feed
 from edgeobs.demo.screen import Screen
 from edgeobs.demo.setting import LOOPBACK, Ports, free, write_config
 from edgeobs.demo.site import CLUSTER
-from edgeobs.demo.verdict import Closing, Decided, Seen, close, settled
+from edgeobs.demo.verdict import Closing, Decided, Record, Seen, close, settled
 
 _START_S = 90.0  # the fast decoder may have to be compiled, once
 _LOOK_S = 0.25
+_KEPT = 5000  # incidents, decisions, busy moments; more than the core lists, so that none seems new twice
+_BUSY_PERCENT = 70  # of all processors; others use this machine too
 
 
 class CoreError(RuntimeError):
@@ -92,6 +96,7 @@ class Show:
         self.incidents: dict[str, Seen] = {}
         self.decisions: dict[str, Decided] = {}
         self._announced: set[Fault] = set()
+        self._busy_s: deque[float] = deque(maxlen=_KEPT)
 
     def begin(self) -> None:
         """Start everything, and let it warm up."""
@@ -136,8 +141,8 @@ class Show:
         """End every thread and process; within 2 s."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
+        self.children.stop(within_s=1.2)
         self.feed.stop()
-        self.children.stop()
         self.api.close()
 
     def _until_ready(self) -> None:
@@ -152,7 +157,8 @@ class Show:
 
     def _look(self) -> None:
         """One look at everything: faults that are due, the core's health, what is new."""
-        time.sleep(_LOOK_S)
+        if psutil.cpu_percent(interval=_LOOK_S) > _BUSY_PERCENT:
+            self._busy_s.append(time.time())
         self._check_core()
         for fault in self.faults:
             if fault.on(time.time()) and fault not in self._announced:
@@ -177,12 +183,19 @@ class Show:
         new = [each for each in self.api.decisions() if each.id not in self.decisions]
         self.decisions.update({each.id: each for each in new})
         self.screen.decisions(self._at(), new)
+        for known in (self.incidents, self.decisions):
+            while len(known) > _KEPT:
+                del known[next(iter(known))]
 
     def _settled(self, fault: Fault) -> bool:
-        return settled(fault, list(self.incidents.values()), list(self.decisions.values()))
+        return settled(fault, self._record())
 
     def _closing(self) -> Closing:
-        return close(self.faults, list(self.incidents.values()), list(self.decisions.values()))
+        return close(self._record())
+
+    def _record(self) -> Record:
+        seen, decided = list(self.incidents.values()), list(self.decisions.values())
+        return Record(self.faults, seen, decided, tuple(self._busy_s))
 
     def _check_core(self) -> None:
         code = self.children.ended("core")

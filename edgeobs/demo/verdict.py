@@ -5,8 +5,9 @@ Right is strict:
 - disk: the node has an incident, and an allowed dry-run ``cordon`` of that very node;
 - dark: the zone has an incident, at least one action for one of its nodes is held by the zone hold, and none
   is allowed;
-- burn: this machine has an incident, and an allowed dry-run ``taint``. Where the machine was abnormal before
-  the burn began (others use it too) the incident and the taint may be older than the burn;
+- burn: this machine has an incident, and an allowed dry-run ``taint``. It is real, and others use it too: the
+  taint is also right while it was busy by our own measure, or when its incident was still open as the burn
+  began; and after such a taint a second one may be held by the cool-down;
 - and every other allowed action is false, whatever it is, as is one that is not a dry run.
 """
 
@@ -19,6 +20,9 @@ from edgeobs.demo.faults import Fault, FaultKind
 ZONE_HOLD = "zone_hold"
 """The guard's rule that holds a zone that went dark as a whole."""
 RIGHT_VERB: dict[FaultKind, str] = {"disk": "cordon", "burn": "taint"}
+COOLDOWN = "cooldown"
+"""The guard's rule that leaves a node alone for a while after an action."""
+_BUSY_S = 20.0  # a taint so long after a busy moment can still be because of it
 _AFTER_S = 60.0  # an action so long after a fault's end can still be because of it
 _CLOCK_S = 0.5  # when a fault began is known no better than this
 
@@ -76,48 +80,57 @@ class Closing:
         return tuple(problem for row in self.rows for problem in row.problems)
 
 
-def close(faults: Sequence[Fault], incidents: Sequence[Seen], decisions: Sequence[Decided]) -> Closing:
+class Record(NamedTuple):
+    """All that is known of a run."""
+
+    faults: Sequence[Fault]
+    incidents: Sequence[Seen]
+    decisions: Sequence[Decided]
+    busy_s: Sequence[float] = ()  # moments at which this machine was busy, as the demo itself measured
+
+
+def close(run: Record) -> Closing:
     """Judge a run: a row for each fault, and one for all that had none."""
-    wrong = [d for d in decisions if d.verdict == "allowed" and not justified(d, faults, incidents)]
-    rows = [_row(fault, incidents, decisions, [d for d in wrong if _about(fault, d)]) for fault in faults]
-    rest = [d for d in wrong if not any(_about(fault, d) for fault in faults)]
+    wrong = [d for d in run.decisions if d.verdict == "allowed" and not _justified(d, run)]
+    rows = [_row(fault, run, [d for d in wrong if _about(fault, d)]) for fault in run.faults]
+    rest = [d for d in wrong if not any(_about(fault, d) for fault in run.faults)]
     rows.append(Row("none (healthy nodes)", None, "", None, len(rest), _blame(rest)))
-    healthy = [i for i in incidents if not any(_concerns(f, i) or _within(f, i) for f in faults)]
+    healthy = [i for i in run.incidents if not any(_concerns(f, i) or _within(f, i) for f in run.faults)]
     return Closing(tuple(rows), len(healthy))
 
 
-def justified(decision: Decided, faults: Sequence[Fault], incidents: Sequence[Seen]) -> bool:
+def settled(fault: Fault, run: Record) -> bool:
+    """Whether a fault was noticed and the right decision made: nothing more to wait for."""
+    return not _row(fault, run, []).problems
+
+
+def _justified(decision: Decided, run: Record) -> bool:
     """Whether a fault makes an allowed action right."""
     return decision.dry_run and any(
-        _right(fault, decision) and (_during(fault, decision.decided_s) or _older(fault, decision, incidents))
-        for fault in faults
+        _right(fault, decision) and (_during(fault, decision.decided_s) or _otherwise(fault, decision, run))
+        for fault in run.faults
     )
 
 
-def settled(fault: Fault, incidents: Sequence[Seen], decisions: Sequence[Decided]) -> bool:
-    """Whether a fault was noticed and the right decision made: nothing more to wait for."""
-    return not _row(fault, incidents, decisions, []).problems
-
-
-def _row(
-    fault: Fault, incidents: Sequence[Seen], decisions: Sequence[Decided], wrong: Sequence[Decided]
-) -> Row:
-    right = next((d for d in _by_time(decisions) if _answers(fault, d, incidents)), None)
-    noticed = _noticed(fault, incidents, right)
+def _row(fault: Fault, run: Record, wrong: Sequence[Decided]) -> Row:
+    right = next((d for d in _by_time(run.decisions) if _answers(fault, d, run)), None)
+    noticed = _noticed(fault, run.incidents, right)
     problems = [] if noticed is not None else [f"{fault.text()}: not noticed"]
     if right is None:
-        got = [d.text for d in decisions if _about(fault, d) and d.decided_s >= fault.start_s - _CLOCK_S]
+        got = [d.text for d in run.decisions if _about(fault, d) and d.decided_s >= fault.start_s - _CLOCK_S]
         problems.append(f"{fault.text()}: no right decision; {'; '.join(got[:3]) or 'none was made'}")
     text, latency = (right.text, right.latency_ms) if right else ("none", None)
     return Row(fault.text(), noticed, text, latency, len(wrong), (*problems, *_blame(wrong)))
 
 
-def _answers(fault: Fault, decision: Decided, incidents: Sequence[Seen]) -> bool:
+def _answers(fault: Fault, decision: Decided, run: Record) -> bool:
     """Whether this is the decision that a fault calls for."""
     if fault.kind == "dark":
         held = decision.verdict == "held" and decision.rule == ZONE_HOLD
         return held and _about(fault, decision) and _during(fault, decision.decided_s)
-    return decision.verdict == "allowed" and justified(decision, [fault], incidents)
+    if decision.verdict == "allowed" and _right(fault, decision) and decision.dry_run:
+        return _during(fault, decision.decided_s) or _older(fault, decision, run.incidents)
+    return fault.kind == "burn" and _cools_down(fault, decision, run)
 
 
 def _noticed(fault: Fault, incidents: Sequence[Seen], right: Decided | None) -> float | None:
@@ -135,11 +148,24 @@ def _right(fault: Fault, decision: Decided) -> bool:
     return decision.node == fault.target and decision.verb == RIGHT_VERB.get(fault.kind)
 
 
+def _cools_down(fault: Fault, decision: Decided, run: Record) -> bool:
+    """A taint held because the machine had a justified one not long before."""
+    held = decision.verdict == "held" and decision.rule == COOLDOWN and _right(fault, decision)
+    earlier = [d for d in run.decisions if d.decided_s < decision.decided_s and d.verdict == "allowed"]
+    taints = [d for d in earlier if _right(fault, d) and _justified(d, run)]
+    return held and bool(taints) and _during(fault, decision.decided_s)
+
+
+def _otherwise(fault: Fault, decision: Decided, run: Record) -> bool:
+    """What makes an action on a real machine right besides the fault we made."""
+    busy = any(0 <= decision.decided_s - moment <= _BUSY_S for moment in run.busy_s)
+    return fault.kind == "burn" and (busy or _older(fault, decision, run.incidents))
+
+
 def _older(fault: Fault, decision: Decided, incidents: Sequence[Seen]) -> bool:
     """A decision on a real machine that was abnormal already, and still was when the burn began."""
     return fault.kind == "burn" and any(
-        i.id == decision.incident and _open_at_start(fault, i) and decision.decided_s >= i.opened_s - _CLOCK_S
-        for i in incidents
+        i.id == decision.incident and _open_at_start(fault, i) for i in incidents
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from edgeobs.demo.faults import Fault
-from edgeobs.demo.verdict import ZONE_HOLD, Decided, Seen, close, settled
+from edgeobs.demo.verdict import COOLDOWN, ZONE_HOLD, Decided, Record, Seen, close, settled
 
 BURN = Fault("burn", "host", 1000.0, 1025.0)
 DISK = Fault("disk", "edge-17", 1012.0, 1087.0)
@@ -32,7 +32,7 @@ def swap(old: Decided, new: Decided) -> Sequence[Decided]:
 
 
 def test_a_run_in_which_all_was_right() -> None:
-    closing = close(FAULTS, INCIDENTS, DECISIONS)
+    closing = close(Record(FAULTS, INCIDENTS, DECISIONS))
     assert closing.problems == ()
     burn, disk, dark, none = closing.rows
     assert (burn.noticed_s, disk.noticed_s, dark.noticed_s) == (3.0, 8.0, 6.0)
@@ -41,20 +41,20 @@ def test_a_run_in_which_all_was_right() -> None:
     assert dark.decision == "held: all of zone b"
     assert [row.false_actions for row in closing.rows] == [0, 0, 0, 0]
     assert none.fault == "none (healthy nodes)"
-    assert all(settled(fault, INCIDENTS, DECISIONS) for fault in FAULTS)
+    assert all(settled(fault, Record(FAULTS, INCIDENTS, DECISIONS)) for fault in FAULTS)
 
 
 def test_a_run_in_which_nothing_was_seen() -> None:
-    closing = close(FAULTS, [], [])
+    closing = close(Record(FAULTS, [], []))
     assert len(closing.problems) == 6
     assert [row.noticed_s for row in closing.rows] == [None] * 4
-    assert not any(settled(fault, [], []) for fault in FAULTS)
+    assert not any(settled(fault, Record(FAULTS, [], [])) for fault in FAULTS)
 
 
 @pytest.mark.parametrize("missing", range(3))
 def test_every_fault_must_be_noticed(missing: int) -> None:
     incidents = [each for number, each in enumerate(INCIDENTS) if number != missing]
-    problems = close(FAULTS, incidents, DECISIONS).problems
+    problems = close(Record(FAULTS, incidents, DECISIONS)).problems
     assert len(problems) == 1
     assert "not noticed" in problems[0]
 
@@ -62,7 +62,7 @@ def test_every_fault_must_be_noticed(missing: int) -> None:
 @pytest.mark.parametrize("missing", range(3))
 def test_every_fault_needs_its_decision(missing: int) -> None:
     decisions = [each for number, each in enumerate(DECISIONS) if number != missing]
-    problems = close(FAULTS, INCIDENTS, decisions).problems
+    problems = close(Record(FAULTS, INCIDENTS, decisions)).problems
     assert len(problems) == 1
     assert "no right decision" in problems[0]
 
@@ -87,7 +87,7 @@ def test_every_fault_needs_its_decision(missing: int) -> None:
     ],
 )
 def test_another_decision_is_not_right(old: Decided, new: Decided) -> None:
-    assert any("no right decision" in p for p in close(FAULTS, INCIDENTS, swap(old, new)).problems)
+    assert any("no right decision" in p for p in close(Record(FAULTS, INCIDENTS, swap(old, new))).problems)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_another_decision_is_not_right(old: Decided, new: Decided) -> None:
     ],
 )
 def test_any_other_allowed_action_is_false(extra: Decided, row: int) -> None:
-    closing = close(FAULTS, INCIDENTS, [*DECISIONS, extra])
+    closing = close(Record(FAULTS, INCIDENTS, [*DECISIONS, extra]))
     assert [r.false_actions for r in closing.rows] == [int(n == row) for n in range(4)]
     assert len(closing.problems) == 1
     assert "false action" in closing.problems[0]
@@ -114,27 +114,49 @@ def test_any_other_allowed_action_is_false(extra: Decided, row: int) -> None:
 
 def test_what_is_held_or_denied_for_a_healthy_node_is_no_action() -> None:
     extra = [CORDON._replace(id=v, node="edge-05", verdict=v) for v in ("held", "denied")]
-    assert close(FAULTS, INCIDENTS, [*DECISIONS, *extra]).problems == ()
+    assert close(Record(FAULTS, INCIDENTS, [*DECISIONS, *extra])).problems == ()
 
 
 def test_a_machine_that_was_abnormal_before_the_burn_may_be_tainted_before_it() -> None:
     before = Seen("i-burn", "node", "here", "host", 980.0, None)
     early = TAINT._replace(decided_s=981.0)
     incidents = (before, *INCIDENTS[1:])
-    closing = close(FAULTS, incidents, swap(TAINT, early))
+    closing = close(Record(FAULTS, incidents, swap(TAINT, early)))
     assert closing.problems == ()
     assert closing.rows[0].noticed_s == 0.0
     over = (before._replace(resolved_s=990.0), *INCIDENTS[1:])
-    problems = close(FAULTS, over, swap(TAINT, early)).problems
+    problems = close(Record(FAULTS, over, swap(TAINT, early))).problems
     assert any("false action" in p for p in problems)
     assert any("not noticed" in p for p in problems)
+
+
+def test_a_machine_that_was_really_busy_may_be_tainted_and_then_cools_down() -> None:
+    early, before = TAINT._replace(decided_s=960.0), Seen("i-0", "node", "here", "host", 950.0, 970.0)
+    cooling = TAINT._replace(id="x", verdict="held", rule=COOLDOWN)
+    incidents, decisions = (before, *INCIDENTS), [early, cooling, CORDON, HELD]
+    assert close(Record(FAULTS, incidents, decisions, busy_s=[955.0])).problems == ()
+    idle = close(Record(FAULTS, incidents, decisions, busy_s=[900.0])).problems
+    assert any("false action" in p for p in idle)
+    assert any("no right decision" in p for p in idle)
+    never = close(Record(FAULTS, incidents, [cooling, CORDON, HELD], busy_s=[955.0])).problems
+    assert len(never) == 1
+
+
+def test_being_busy_excuses_nothing_but_the_taint_of_this_machine() -> None:
+    for wrong in (
+        TAINT._replace(node="edge-05"),
+        TAINT._replace(verb="cordon"),
+        TAINT._replace(dry_run=False),
+    ):
+        extra = wrong._replace(id="x", decided_s=990.0)
+        assert len(close(Record(FAULTS, INCIDENTS, [*DECISIONS, extra], busy_s=[990.0])).problems) == 1
 
 
 def test_a_simulated_node_that_was_abnormal_before_may_not_be_cordoned_before() -> None:
     incidents = (INCIDENTS[0], INCIDENTS[1]._replace(opened_s=990.0), INCIDENTS[2])
     early = swap(CORDON, CORDON._replace(decided_s=991.0))
-    assert any("false action" in p for p in close(FAULTS, incidents, early).problems)
-    closing = close(FAULTS, incidents, DECISIONS)
+    assert any("false action" in p for p in close(Record(FAULTS, incidents, early)).problems)
+    closing = close(Record(FAULTS, incidents, DECISIONS))
     assert closing.problems == ()
     assert closing.rows[1].noticed_s == pytest.approx(8.1)
 
@@ -142,6 +164,6 @@ def test_a_simulated_node_that_was_abnormal_before_may_not_be_cordoned_before() 
 def test_incidents_of_healthy_nodes_are_told() -> None:
     healthy = Seen("i", "node", "a", "edge-03", 1010.0, None)
     silent = Seen("j", "node", "b", "edge-01", 1060.0, None)
-    closing = close(FAULTS, [*INCIDENTS, healthy, silent], DECISIONS)
+    closing = close(Record(FAULTS, [*INCIDENTS, healthy, silent], DECISIONS))
     assert closing.healthy_incidents == 1
     assert closing.problems == ()
