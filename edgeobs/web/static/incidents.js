@@ -6,7 +6,7 @@ import { badge, grouped, whom } from "./decisions.js";
 import { plot } from "./plot.js";
 
 const RESOLVED_SHOWN = 50; // cards; the API has the rest
-const UNASKED = 3; // active incidents that show their evidence from the start
+const UNASKED = matchMedia("(min-width: 860px)").matches ? 3 : 1; // incidents that open of themselves
 const FIRST = 3; // pieces of evidence in sight; the rest is one more click away
 const FETCH_MS = 1000; // evidence of an open card is asked for no more often
 
