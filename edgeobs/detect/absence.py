@@ -100,9 +100,10 @@ class Heartbeats:
             if state["schema"].tolist() != [_SCHEMA]:
                 raise ValueError(f"heartbeats: schema {state['schema'].tolist()}, expected [{_SCHEMA}]")
             nodes, exporters = state["nodes"].astype(np.float64), state["exporters"].astype(np.float64)
-            group, clock = state["group"].astype(np.int32), state["clock"].astype(np.int64)
-        except KeyError as missing:
-            raise ValueError(f"heartbeats: {missing} is missing") from missing
+            group = state["group"].astype(np.int32, casting="same_kind")
+            clock = state["clock"].astype(np.int64, casting="same_kind")
+        except (KeyError, TypeError) as wrong:
+            raise ValueError(f"heartbeats: missing or of another type: {wrong}") from wrong
         width = self._nodes.rows.shape[1]
         for name, rows in (("nodes", nodes), ("exporters", exporters)):
             if rows.ndim != 2 or rows.shape[1] != width or not np.isfinite(rows).all():

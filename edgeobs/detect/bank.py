@@ -87,7 +87,8 @@ class EwBank:
 
     def state(self) -> State:
         """A copy of all that was learned."""
-        return {"schema": np.array([_SCHEMA]), "rows": self.rows.copy()}
+        used = int(np.flatnonzero(self.rows.any(axis=1)).max(initial=-1)) + 1
+        return {"schema": np.array([_SCHEMA]), "rows": self.rows[:used].copy()}
 
     def restore(self, state: State) -> None:
         """Take up a `state`; ValueError with the reason, and nothing changed, when it does not fit."""

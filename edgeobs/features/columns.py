@@ -138,11 +138,13 @@ def _validated(state: State, capacity: int) -> _Loaded:
     try:
         if state["schema"].tolist() != [_SCHEMA]:
             raise ValueError(f"features: schema {state['schema'].tolist()}, expected [{_SCHEMA}]")
-        rows, first = state["rows"].astype(np.int64), state["bucket_first"].astype(np.int64)
-        total, ids = state["total"].astype(np.float64), state["bucket_series"].astype(np.int32)
+        rows = state["rows"].astype(np.int64, casting="same_kind")
+        first = state["bucket_first"].astype(np.int64, casting="same_kind")
+        ids = state["bucket_series"].astype(np.int32, casting="same_kind")
+        total = state["total"].astype(np.float64)
         edge, weight = state["bucket_edge"].astype(np.float64), state["bucket_weight"].astype(np.float64)
-    except KeyError as missing:
-        raise ValueError(f"features: {missing} is missing") from missing
+    except (KeyError, TypeError) as wrong:
+        raise ValueError(f"features: missing or of another type: {wrong}") from wrong
     if rows.ndim != 2 or rows.shape[1] != 4 or total.shape != (len(rows),) or len(rows) > capacity:
         raise ValueError(f"features: rows {rows.shape}, total {total.shape} for {capacity} series")
     if ids.ndim != 1 or first.shape != (len(ids) + 1,) or edge.shape != weight.shape or edge.ndim != 1:
