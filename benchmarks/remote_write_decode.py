@@ -1,4 +1,4 @@
-"""Remote write decoding on one core, with and without snappy, beside protobuf's own parser in the same run."""
+"""Remote write decoding on one core, with and without snappy, beside protobuf's own parser."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ def _one(version: int, series: int, scrapes: Sequence[list[bytes]], quick: bool)
     turns = 3 if quick else 10
 
     def decode(body: bytes | bytearray) -> None:
-        taken = decoders.decode("remote_write_1" if version == 1 else "remote_write_2", body, _WHO, 1)
+        taken = decoders.decode("remote_write_1" if version == 1 else "remote_write_2", bytes(body), _WHO, 1)
         assert not taken.rejected
 
     for body in scrapes[0]:  # every series is met once; compiled code is there

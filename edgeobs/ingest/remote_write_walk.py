@@ -5,7 +5,7 @@ in 2.0 the contents of the symbols it refers to, its type and its unit. Others a
 What is ODD goes to the reference decoder as a whole.
 """
 
-# ruff: noqa: PLR0917, C901 - kernels take plain arguments, and a message's fields are one flat choice
+# ruff: noqa: PLR0917, PLR0912, C901 - kernels take plain arguments, and a message's fields are one flat choice
 from typing import NamedTuple
 
 import numpy as np
@@ -204,7 +204,7 @@ def _gather(body: Bytes, i: int, end: int, symbols: int, out: Out, room: Room) -
         if role == _LABELS:
             status = _note_labels(out.about, begin, stop, version)
         elif role == _SAMPLE:
-            status = _sample(body, begin, stop, out)
+            status = _sample(body, begin, stop, version, out)
         elif role == _HISTOGRAM:
             m = out.filled[HISTOGRAMS]
             status = FULL if m >= out.spread.size else histogram(body, begin, stop, m, room, 16 + version)
@@ -228,7 +228,7 @@ def _after_labels(body: Bytes, i: int, end: int) -> int:
     """Where a run of 1.0's labels ends, or ODD."""
     while i < end and body[i] == 0x0A:
         if i + 1 < end and body[i + 1] < 128:
-            i += 2 + np.int64(body[i + 1])
+            i += 2 + int(body[i + 1])
         else:
             i = span(body, i + 1, end)[1]
             if i < 0:
@@ -248,7 +248,7 @@ def _note_labels(about: Int64s, begin: int, end: int, version: int) -> int:
 
 
 @compiled
-def _sample(body: Bytes, i: int, end: int, out: Out) -> int:
+def _sample(body: Bytes, i: int, end: int, version: int, out: Out) -> int:
     n = out.filled[SAMPLES]
     if n >= out.series.size:
         return FULL
@@ -261,7 +261,7 @@ def _sample(body: Bytes, i: int, end: int, out: Out) -> int:
             continue
         if tag == 0x10:
             time, i = varint(body, i + 1, end)
-        elif tag == 0x18:
+        elif tag == 0x18 and version == 1:
             begun, i = varint(body, i + 1, end)
         else:
             number, _, _, i = field(body, i, end)
