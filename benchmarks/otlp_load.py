@@ -1,4 +1,4 @@
-"""ExportMetricsServiceRequest bodies like a site's: many resources, four attributes a point, ~93 bytes a point."""
+"""OTLP metrics bodies like a site's: many resources, four attributes and about 93 bytes a point."""
 
 from collections.abc import Iterator
 

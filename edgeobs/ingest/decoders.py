@@ -59,6 +59,7 @@ class Decoders:
 
     def _fast(self) -> dict[str, Decode]:
         """The same with the compiled ones in place; they share one table of aliases."""
+        jit.drop_stale()
         interner, families = self.interner, self.families
         aliases = _module("aliases").Aliases(interner)
         return self._reference() | {

@@ -1,13 +1,26 @@
 """The one door to Numba: typed, and shut where Numba is not installed.
 
 Numba keeps machine code beside the module it was made from (or under ``NUMBA_CACHE_DIR``) and looks only at
-that module's own time stamp. `edgeobs.ingest.warm` therefore throws old code away before it compiles anew.
+that module's own time stamp, though what it calls in other modules is compiled into it: see `drop_stale`.
 """
 
+import contextlib
 import importlib
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
+
+_KERNELS = (
+    "buckets",
+    "hashing",
+    "histogram_walk",
+    "jit",
+    "machine",
+    "otlp_walk",
+    "remote_write_walk",
+    "wire",
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -24,12 +37,22 @@ def available() -> bool:
     return True
 
 
+def drop_stale() -> None:
+    """Throw away machine code older than any module with kernels; call before the first of them is imported."""
+    here = Path(__file__).parent
+    newest = max((here / f"{name}.py").stat().st_mtime for name in _KERNELS)
+    for made in (here / "__pycache__").glob("*.nb[ic]"):
+        with contextlib.suppress(OSError):
+            if made.stat().st_mtime < newest:
+                made.unlink()
+
+
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function of scalars and arrays on its first call, without the GIL, cached on disk.
 
-    It may not make arrays: without Numba's own memory management (``_nrt``) no array is reference-counted on its
-    way through nested calls, which costs more than the work itself. Nor may it call itself: Numba cannot load
-    recursion from its cache.
+    It may not make arrays: without Numba's own memory management (``_nrt``) no array is reference-counted on
+    its way through nested calls, which would cost more than the work itself. Nor may it call itself: Numba
+    cannot load recursion from its cache.
     """
     options = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": False}
     made: Callable[P, R] = importlib.import_module("numba").njit(**options)(function)

@@ -1,13 +1,13 @@
-"""OTLP metrics → `Points` by the compiled walk: equal to `otlp` on every input, many times as fast. Needs Numba.
+"""OTLP metrics → `Points` by the compiled walk: equal to `otlp` on every input, many times as fast.
 
-Bytes that were seen before cost a hash and a look into the alias table. For bytes that were not, protobuf parses
-just those and `otlp` says which series they spell. Odd bodies go to `otlp` whole.
+Needs Numba. Bytes that were seen before cost a hash and a look into the alias table. For bytes that were not,
+protobuf parses just those and `otlp` says which series they spell. Odd bodies go to `otlp` whole.
 """
 
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -35,7 +35,10 @@ from edgeobs.signals import (
     Source,
 )
 
-_POINT = {
+_Point = type[
+    pb.NumberDataPoint | pb.HistogramDataPoint | pb.ExponentialHistogramDataPoint | pb.SummaryDataPoint
+]
+_POINT: dict[int, _Point] = {
     otlp_walk.GAUGE: pb.NumberDataPoint,
     otlp_walk.SUM: pb.NumberDataPoint,
     otlp_walk.HISTOGRAM: pb.HistogramDataPoint,
@@ -67,20 +70,21 @@ def decode(body: bytes, interner: Interner, aliases: Aliases, principal: Princip
 def _schema() -> tuple[wire.Schema, Int64s]:
     """What the walk must check, from the installed messages themselves."""
     schema, numbers = wire.schema_of(ExportMetricsServiceRequest.DESCRIPTOR)
-    messages = [
-        ExportMetricsServiceRequest,
-        pb.ResourceMetrics,
-        Resource,
-        pb.ScopeMetrics,
-        InstrumentationScope,
-        pb.Metric,
-        pb.ExponentialHistogramDataPoint.Buckets,
+    named = [
+        ExportMetricsServiceRequest.DESCRIPTOR,
+        pb.ResourceMetrics.DESCRIPTOR,
+        Resource.DESCRIPTOR,
+        pb.ScopeMetrics.DESCRIPTOR,
+        InstrumentationScope.DESCRIPTOR,
+        pb.Metric.DESCRIPTOR,
+        pb.ExponentialHistogramDataPoint.Buckets.DESCRIPTOR,
     ]
     types = np.zeros(otlp_walk.T_POINT + 12, np.int64)
-    types[: len(messages)] = [numbers[m.DESCRIPTOR.full_name] for m in messages]
+    types[: len(named)] = [numbers[descriptor.full_name] for descriptor in named]
     for data in pb.Metric.DESCRIPTOR.oneofs_by_name["data"].fields:
-        types[otlp_walk.T_DATA + data.number] = numbers[data.message_type.full_name]
-        point = data.message_type.fields_by_name["data_points"].message_type
+        holder: Any = data.message_type
+        types[otlp_walk.T_DATA + data.number] = numbers[holder.full_name]
+        point = holder.fields_by_name["data_points"].message_type
         types[otlp_walk.T_POINT + data.number] = numbers[point.full_name]
     return schema, types
 
@@ -174,25 +178,20 @@ def _points(out: Out) -> Points:
     """What the columns hold, without the points that were refused only now."""
     n, r, e = (int(out.n[k]) for k in (POINTS, ROWS, EDGES))
     refused: Counter[str] = Counter({REASONS[-k]: c for k, c in enumerate(out.rejected.tolist()) if c})
-    columns = (out.series[:n], _signed(out.time[:n]), _signed(out.start[:n]), out.value[:n].view(np.float64))
-    kept = columns[0] >= 0
+    series, time, start = out.series[:n], _signed(out.time[:n]), _signed(out.start[:n])
+    value = out.value[:n].view(np.float64)
+    kept = series >= 0
     if not kept.all():
-        refused.update(_reasons(columns[0][~kept]))
-        columns = tuple(c[kept] for c in columns)
+        refused.update(_reasons(series[~kept]))
+        series, time, start, value = series[kept], time[kept], start[kept], value[kept]
     distributions = _distributions(out, r, e, refused) if r else Distributions.none()
-    return Points(*columns, distributions, dict(refused))
+    return Points(series, time, start, value, distributions, dict(refused))
 
 
 def _distributions(out: Out, r: int, e: int, refused: Counter[str]) -> Distributions:
     series, first = out.row_series[:r], out.first[: r + 1]
-    columns = (
-        series,
-        _signed(out.row_time[:r]),
-        _signed(out.row_start[:r]),
-        out.row_count[:r],
-        out.row_total[:r].view(np.float64),
-    )
-    edge, weight = out.edge[:e], out.weight[:e]
+    time, start, count = _signed(out.row_time[:r]), _signed(out.row_start[:r]), out.row_count[:r]
+    total, edge, weight = out.row_total[:r].view(np.float64), out.edge[:e], out.weight[:e]
     kept = series >= 0
     if not kept.all():
         refused.update(_reasons(series[~kept]))
@@ -202,8 +201,9 @@ def _distributions(out: Out, r: int, e: int, refused: Counter[str]) -> Distribut
         inside: Bools = np.repeat(kept, sizes)
         edge, weight = edge[inside], weight[inside]
         first = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes[kept])])
-        columns = tuple(c[kept] for c in columns)
-    return Distributions(*columns, first, edge, weight)
+        series, time, start = series[kept], time[kept], start[kept]
+        count, total = count[kept], total[kept]
+    return Distributions(series, time, start, count, total, first, edge, weight)
 
 
 def _signed(words: Words) -> Int64s:

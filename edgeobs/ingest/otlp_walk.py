@@ -1,15 +1,14 @@
 """The walk over an ExportMetricsServiceRequest's bytes, compiled: columns out, no object in. Needs Numba.
 
-Each level is passed twice where protobuf lets what identifies come after what it identifies. A point's series is
-the alias of the raw bytes of resource, scope, name, unit, kind and attributes; a miss is written down with where
-those bytes are. Field tags below are ``number << 3 | wire type``.
+Each level is passed twice where protobuf lets what identifies come after what it identifies. A point's series
+is the alias of the raw bytes of resource, scope, name, unit, kind and attributes; a miss is written down with
+where those bytes are. Field tags below are ``number << 3 | wire type``.
 """
 
 # ruff: noqa: PLR0917, C901, PLR0911, PLR0912, PLR0915 - kernels take plain arguments and are flat on purpose
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgeobs.ingest import buckets
 from edgeobs.ingest.hashing import MISSING, Bytes, Words, absorb, absorb_word, find, finish, start
@@ -102,7 +101,7 @@ def walk(look: Look, out: Out, seed: int) -> int:
 
 @compiled
 def _header(look: Look, i: int, end: int, parent: int, child: int) -> tuple[int, int, int]:
-    """Start and stop of field 1, once at most and nothing odd in it; fields 2 are left alone. And a status."""
+    """Start and stop of field 1, once at most and nothing odd in it, and a status. Fields 2 wait."""
     begin, stop = -1, -1
     while i < end:
         tag = look.buffer[i]
@@ -173,7 +172,7 @@ def _metric(look: Look, out: Out, a: np.uint64, b: np.uint64, i: int, end: int) 
         elif tag in (0x2A, 0x3A, 0x4A, 0x52, 0x5A):
             if data != 0:
                 return ODD
-            data = np.int64(tag) >> 3
+            data = int(np.int64(tag)) >> 3
             begin, stop = span(buffer, i + 1, end)
             i = stop
         else:
@@ -230,7 +229,7 @@ def _kind(look: Look, data: int, i: int, end: int) -> int:
 def _series(
     look: Look, out: Out, a: np.uint64, b: np.uint64, row: int, begin: int, stop: int, data: int
 ) -> int:
-    """The id of a point's alias; a miss is noted and gives −1. −5 is odd, −6 full, other negatives refusals."""
+    """The id of a point's alias, or a refusal; −1 for a miss, which is noted; −5 is odd, −6 full."""
     a, b = finish(a, b)
     number = find(look.slots, a, b)
     if number != MISSING:
@@ -502,7 +501,7 @@ def _push(out: Out, first: int, last: int, edge: float, weight: float) -> int:
 
 @compiled
 def _exponential(look: Look, out: Out, i: int, end: int, first: int) -> int:
-    """Write an exponential histogram as `buckets.exponential` does; the index after it, −1 invalid, −2 odd."""
+    """Write what `buckets.exponential` makes; the index after it, −1 invalid, −2 odd."""
     buffer = look.buffer
     scale, zeros, threshold = 0, _ZERO, 0.0
     above, above_end, below, below_end = -1, -1, -1, -1

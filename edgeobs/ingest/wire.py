@@ -1,15 +1,14 @@
 """Protobuf's wire format, compiled: just enough to walk a message and to know when not to. Needs Numba.
 
-Everything here is cautious: −1 or False means "odd", not "wrong". Whatever is odd (groups, overlong tags, deep
-nesting, broken UTF-8, truncation) goes to protobuf's own parser, which decides. What is not odd means the same to
-both. Source: the protobuf encoding guide; proto3 strings are UTF-8.
+Everything here is cautious: −1 or False means odd, not wrong. Whatever is odd (groups, overlong tags, deep
+nesting, broken UTF-8, truncation) goes to protobuf's own parser, which decides. What is not odd means the
+same to both. Source: the protobuf encoding guide; proto3 strings are UTF-8.
 """
 
+# ruff: noqa: PLR0917 - kernels take plain arguments
+import numpy as np
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from numpy.typing import NDArray
-
-# ruff: noqa: PLR0917, C901, PLR0911, PLR0912 - kernels take plain arguments and are flat on purpose
-import numpy as np
 
 from edgeobs.ingest.hashing import Bytes
 from edgeobs.ingest.jit import compiled
@@ -73,10 +72,10 @@ def span(buffer: Bytes, i: int, end: int) -> tuple[int, int]:
     """Where a length-delimited payload starts and stops, given the index of its length; −1, −1 when odd."""
     if i < end and buffer[i] < 128:
         start = i + 1
-        stop = start + np.int64(buffer[i])
+        stop = start + int(np.int64(buffer[i]))
     else:
         length, start = varint(buffer, i, min(end, i + 4))
-        stop = start + np.int64(length)
+        stop = start + int(np.int64(length))
     return (start, stop) if start >= 0 and stop <= end else (-1, -1)
 
 
@@ -86,7 +85,7 @@ def field(buffer: Bytes, i: int, end: int) -> tuple[int, int, int, int]:
     tag, start = varint(buffer, i, min(end, i + 4))
     if start < 0 or tag < 8 or (start > i + 1 and tag < 128):
         return 0, 0, 0, -1
-    number, kind, stop = np.int64(tag >> np.uint64(3)), np.int64(tag & np.uint64(7)), -1
+    number, kind, stop = int(np.int64(tag >> np.uint64(3))), int(np.int64(tag & np.uint64(7))), -1
     if kind == 0:
         stop = varint(buffer, start, end)[1]
     elif kind == 1:
@@ -143,11 +142,11 @@ def valid(buffer: Bytes, i: int, end: int, schema: Schema, kind: int, stack: Int
             if depth == 0:
                 return True
             depth -= 1
-            end, kind = stack[2 * depth], stack[2 * depth + 1]
+            end, kind = int(stack[2 * depth]), int(stack[2 * depth + 1])
         number, wire, start, stop = field(buffer, i, end)
         if stop < 0:
             return False
-        check = np.int64(schema[kind, number]) if wire == 2 and number < _FIELDS else 0
+        check = int(np.int64(schema[kind, number])) if wire == 2 and number < _FIELDS else 0
         if check < SUB:
             if check == TEXT and not utf8(buffer, start, stop):
                 return False
@@ -166,7 +165,7 @@ def checked(buffer: Bytes, i: int, end: int, schema: Schema, kind: int, stack: I
     number, wire, start, stop = field(buffer, i, end)
     if stop < 0 or wire != 2 or number >= _FIELDS:
         return stop
-    check = np.int64(schema[kind, number])
+    check = int(np.int64(schema[kind, number]))
     if check == TEXT:
         good = utf8(buffer, start, stop)
     else:

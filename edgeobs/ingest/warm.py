@@ -1,0 +1,77 @@
+"""``python -m edgeobs.ingest.warm``: compile the fast decoders, so that no request ever waits for that.
+
+Run it once where edgeobs is installed, as the user who will run it: Numba keeps its cache beside the modules,
+or under ``NUMBA_CACHE_DIR``, and wants to write there even to read.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+
+from edgeobs.ingest import jit
+from edgeobs.ingest.decoders import Decoders
+from edgeobs.ingest.delivery import Format
+from edgeobs.ingest.intern import Interner
+from edgeobs.ingest.remote_write_messages import messages
+from edgeobs.series import SeriesTable
+from edgeobs.signals import Principal
+
+Report = Callable[[str], None]
+
+
+def warm(report: Report = lambda _line: None) -> bool:
+    """Decode a small body of each format, which compiles what is not cached yet; false without Numba."""
+    if not jit.available():
+        return False
+    decoders = Decoders(Interner(SeriesTable(16)), fast=True)
+    nobody = Principal(0, "warm", None, 16)
+    for number, (format_, body) in enumerate(_BODIES.items(), 1):
+        began = time.perf_counter()
+        report(f"[{number}/{len(_BODIES)}] {format_} …")
+        for _ in range(2):  # a series that is new, and one that is known
+            decoders.decode(format_, body(), nobody, 1)
+        report(f"[{number}/{len(_BODIES)}] {format_} ready, {time.perf_counter() - began:.1f} s")
+    return True
+
+
+def _otlp() -> bytes:
+    request = ExportMetricsServiceRequest()
+    metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name="warm")
+    metric.gauge.data_points.add(as_double=1.0, time_unix_nano=1)
+    return request.SerializeToString()
+
+
+def _remote_write_1() -> bytes:
+    request = messages().write_request()
+    series = request.timeseries.add()
+    series.labels.add(name="__name__", value="warm")
+    series.samples.add(value=1.0, timestamp=1)
+    return bytes(request.SerializeToString())
+
+
+def _remote_write_2() -> bytes:
+    request = messages().request()
+    request.symbols.extend(["", "__name__", "warm"])
+    series = request.timeseries.add(labels_refs=[1, 2])
+    series.samples.add(value=1.0, timestamp=1)
+    return bytes(request.SerializeToString())
+
+
+_BODIES: dict[Format, Callable[[], bytes]] = {
+    "otlp_proto": _otlp,
+    "remote_write_1": _remote_write_1,
+    "remote_write_2": _remote_write_2,
+}
+
+
+def main() -> int:
+    """Compile, saying how far it is; always 0, since nothing depends on it but speed."""
+    if not warm(lambda line: print(line, flush=True)):
+        print("Numba is not installed: protobuf's own parser decodes, nothing needs compiling")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
