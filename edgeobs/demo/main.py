@@ -97,6 +97,7 @@ class Show:
         self.decisions: dict[str, Decided] = {}
         self._announced: set[Fault] = set()
         self._busy_s: deque[float] = deque(maxlen=_KEPT)
+        self._noisy = False
 
     def begin(self) -> None:
         """Start everything, and let it warm up."""
@@ -108,11 +109,13 @@ class Show:
         here = ["--url", self.otlp, "--node", self.node, "--zone", "here", "--cluster", CLUSTER]
         self.children.start("node", [sys.executable, "-m", "edgeobs.node", *here])
         self.feed.start()
-        started = time.monotonic()
+        started, looks = time.monotonic(), 0
         while (warm := time.monotonic() - started) < self.plan.warm_s:
             self.screen.progress("warm-up", warm, self.plan.warm_s)
             self._look()
+            looks += 1
         self.screen.done()
+        self._noisy = len(self._busy_s) > looks / 2
         self.faults = self.plan.faults(time.time(), self.node)
         self.feed.afflict(self.faults)
 
@@ -183,9 +186,10 @@ class Show:
         new = [each for each in self.api.decisions() if each.id not in self.decisions]
         self.decisions.update({each.id: each for each in new})
         self.screen.decisions(self._at(), new)
-        for known in (self.incidents, self.decisions):
-            while len(known) > _KEPT:
-                del known[next(iter(known))]
+        while len(self.incidents) > _KEPT:
+            del self.incidents[next(iter(self.incidents))]
+        while len(self.decisions) > _KEPT:
+            del self.decisions[next(iter(self.decisions))]
 
     def _settled(self, fault: Fault) -> bool:
         return settled(fault, self._record())
@@ -195,7 +199,7 @@ class Show:
 
     def _record(self) -> Record:
         seen, decided = list(self.incidents.values()), list(self.decisions.values())
-        return Record(self.faults, seen, decided, tuple(self._busy_s))
+        return Record(self.faults, seen, decided, tuple(self._busy_s), self._noisy)
 
     def _check_core(self) -> None:
         code = self.children.ended("core")

@@ -7,7 +7,8 @@ Right is strict:
   is allowed;
 - burn: this machine has an incident, and an allowed dry-run ``taint``. It is real, and others use it too: the
   taint is also right while it was busy by our own measure, or when its incident was still open as the burn
-  began; and after such a taint a second one may be held by the cool-down;
+  began; and after such a taint a second one may be held by the cool-down. When it was busy for most of the
+  warm-up, a burn is nothing new to it: it must be noticed, and a decision is not called for;
 - and every other allowed action is false, whatever it is, as is one that is not a dry run.
 """
 
@@ -25,6 +26,8 @@ COOLDOWN = "cooldown"
 _BUSY_S = 20.0  # a taint so long after a busy moment can still be because of it
 _AFTER_S = 60.0  # an action so long after a fault's end can still be because of it
 _CLOCK_S = 0.5  # when a fault began is known no better than this
+
+_NONE = ("none", "none: this machine was busy before")
 
 
 class Seen(NamedTuple):
@@ -87,6 +90,7 @@ class Record(NamedTuple):
     incidents: Sequence[Seen]
     decisions: Sequence[Decided]
     busy_s: Sequence[float] = ()  # moments at which this machine was busy, as the demo itself measured
+    noisy: bool = False  # it was so for most of the warm-up
 
 
 def close(run: Record) -> Closing:
@@ -116,10 +120,11 @@ def _row(fault: Fault, run: Record, wrong: Sequence[Decided]) -> Row:
     right = next((d for d in _by_time(run.decisions) if _answers(fault, d, run)), None)
     noticed = _noticed(fault, run.incidents, right)
     problems = [] if noticed is not None else [f"{fault.text()}: not noticed"]
-    if right is None:
+    excused = fault.kind == "burn" and run.noisy
+    if right is None and not excused:
         got = [d.text for d in run.decisions if _about(fault, d) and d.decided_s >= fault.start_s - _CLOCK_S]
         problems.append(f"{fault.text()}: no right decision; {'; '.join(got[:3]) or 'none was made'}")
-    text, latency = (right.text, right.latency_ms) if right else ("none", None)
+    text, latency = (right.text, right.latency_ms) if right else (_NONE[excused], None)
     return Row(fault.text(), noticed, text, latency, len(wrong), (*problems, *_blame(wrong)))
 
 

@@ -142,6 +142,14 @@ def test_a_machine_that_was_really_busy_may_be_tainted_and_then_cools_down() -> 
     assert len(never) == 1
 
 
+def test_where_others_kept_this_machine_busy_the_burn_must_be_noticed_and_no_more() -> None:
+    closing = close(Record(FAULTS, INCIDENTS, DECISIONS[1:], noisy=True))
+    assert closing.problems == ()
+    assert closing.rows[0].decision == "none: this machine was busy before"
+    assert len(close(Record(FAULTS, INCIDENTS[1:], DECISIONS[1:], noisy=True)).problems) == 1
+    assert len(close(Record(FAULTS, INCIDENTS, DECISIONS[:1], noisy=True)).problems) == 2
+
+
 def test_being_busy_excuses_nothing_but_the_taint_of_this_machine() -> None:
     for wrong in (
         TAINT._replace(node="edge-05"),
