@@ -1,6 +1,7 @@
 """What the engine publishes → what the API answers. Pure."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import quote
 
@@ -35,6 +36,7 @@ def zone_id(cluster: str, zone: str) -> str:
     return f"{quote(cluster, safe='')}/{quote(zone, safe='')}"
 
 
+@lru_cache(16_384)  # asked of every node at every change
 def node_id(place: Resource) -> str:
     """A node's id, safe in a URL whatever the names hold."""
     return f"{zone_id(place.cluster, place.zone)}/{quote(place.node, safe='')}"

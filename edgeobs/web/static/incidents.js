@@ -9,6 +9,7 @@ const RESOLVED_SHOWN = 50; // cards; the API has the rest
 const UNASKED = matchMedia("(min-width: 860px)").matches ? 3 : 1; // incidents that open of themselves
 const FIRST = 3; // pieces of evidence in sight; the rest is one more click away
 const FETCH_MS = 1000; // evidence of an open card is asked for no more often
+const REFRESH_MS = 2000; // and while the incident lasts this often: plots grow without news of the incident
 
 export const incidentLink = (id) => `#incident/${encodeURIComponent(id)}`;
 
@@ -18,7 +19,7 @@ export class Incidents {
   #open = new Set();
   #unasked = 0; // expanded without being asked to
   #seen = new Set();
-  #details = new Map(); // id → { of: updated_s, at: ms, evidence, failed, busy }
+  #details = new Map(); // id → { of: updated_s, at: ms, text, evidence, failed, busy }
 
   constructor(store) {
     this.#store = store;
@@ -68,6 +69,10 @@ export class Incidents {
 
   /** Say again how long ago things were. */
   tick(now) {
+    for (const id of this.#open) {
+      const incident = this.#store.incidents.get(id);
+      if (incident) this.#fetch(incident);
+    }
     for (const element of document.querySelectorAll("[data-since]")) {
       const until = Number(element.dataset.until) || now;
       say(element, duration(until - Number(element.dataset.since)));
@@ -98,8 +103,10 @@ export class Incidents {
     const { id } = incident;
     const detail = this.#details.get(id) ?? { of: null, at: -Infinity, busy: false };
     this.#details.set(id, detail);
-    const wait = detail.at + FETCH_MS - performance.now();
-    if (detail.busy || detail.of === incident.updated_s) return;
+    const age = performance.now() - detail.at;
+    const wait = FETCH_MS - age;
+    const lasts = incident.state !== "resolved" && age >= REFRESH_MS && !document.hidden;
+    if (detail.busy || (detail.of === incident.updated_s && !lasts)) return;
     if (wait > 0) {
       detail.timer ??= setTimeout(() => { detail.timer = undefined; this.draw(); }, wait);
       return;
@@ -110,13 +117,15 @@ export class Incidents {
     try {
       const answer = await fetch(`api/v1/incidents/${encodeURIComponent(id)}`);
       detail.failed = answer.ok ? "" : `the evidence could not be had: ${answer.status}`;
-      if (answer.ok) detail.evidence = (await answer.json()).evidence;
+      const text = answer.ok ? await answer.text() : "";
+      if (text && text !== detail.text) detail.evidence = JSON.parse(text).evidence;
+      detail.text = text;
     } catch {
       detail.failed = "the evidence could not be had: no connection";
       detail.of = null;
     }
     detail.busy = false;
-    if (!detail.failed) this.draw();
+    this.draw();
   }
 
   #make({ incident }) {
