@@ -4,7 +4,6 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -89,7 +88,7 @@ def number(field: int, n: int) -> bytes:
     return varint(field << 3) + varint(n)
 
 
-def double(field: int, x: float | int) -> bytes:
+def double(field: int, x: float) -> bytes:
     bits = struct.pack("<Q", x) if isinstance(x, int) else struct.pack("<d", x)
     return varint(field << 3 | 1) + bits
 
@@ -112,7 +111,8 @@ TEXT = st.sampled_from(
 UNKNOWN = st.sampled_from(
     [
         b"", b"", b"", number(40, 5), inside(33, b"any"), double(50, 1.0), varint(41 << 3 | 5) + b"abcd",
-        varint(60 << 3 | 3) + varint(60 << 3 | 4), number(7, 1), number(2, 9), inside(20, b""), b"\x8a\x00\x00",
+        varint(60 << 3 | 3) + varint(60 << 3 | 4), number(7, 1), number(2, 9), inside(20, b""),
+        b"\x8a\x00\x00",
     ]
 )  # fmt: skip
 
@@ -202,7 +202,7 @@ def requests_2(draw: st.DrawFn) -> bytes:
         pairs = [1, draw(refs)] + [
             r for pair in draw(st.lists(st.tuples(refs, refs), max_size=3)) for r in pair
         ]
-        series = [inside(1, b"".join(map(varint, pairs)))] + draw(st.lists(samples(), max_size=3))
+        series = [inside(1, b"".join(map(varint, pairs))), *draw(st.lists(samples(), max_size=3))]
         series += [inside(3, h) for h in draw(st.lists(histograms(), max_size=1))]
         if draw(st.integers(0, 5)) == 0:
             series.append(inside(4, inside(1, bytes([1, draw(refs)])) + double(2, 1.0)))
