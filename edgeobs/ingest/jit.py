@@ -38,7 +38,7 @@ def available() -> bool:
 
 
 def drop_stale() -> None:
-    """Throw away machine code older than any module with kernels; call before the first of them is imported."""
+    """Throw away machine code older than any module with kernels; call before one is imported."""
     here = Path(__file__).parent
     newest = max((here / f"{name}.py").stat().st_mtime for name in _KERNELS)
     for made in (here / "__pycache__").glob("*.nb[ic]"):
