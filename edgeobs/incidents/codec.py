@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, fields
+from itertools import islice
 from struct import Struct
 from typing import Any
 
@@ -40,7 +41,9 @@ def read_incident(text: str, plots: bytes) -> Incident:
     body = json.loads(text)
     points = map(Point._make, _POINT.iter_unpack(plots))
     evidence = tuple(
-        Evidence(**each | {"labels": _labels(each["labels"]), "points": _first(points, each["points"])})
+        Evidence(
+            **each | {"labels": _labels(each["labels"]), "points": tuple(islice(points, each["points"]))}
+        )
         for each in body["evidence"]
     )
     return Incident(**body | {"place": Resource(*body["place"]), "evidence": evidence})
@@ -83,7 +86,3 @@ def read_alert(text: str) -> ExternalAlert:
 
 def _labels(pairs: Iterable[Iterable[str]]) -> Labels:
     return tuple((name, value) for name, value in pairs)
-
-
-def _first(points: Iterable[Point], n: int) -> tuple[Point, ...]:
-    return tuple(point for point, _ in zip(points, range(n), strict=False))

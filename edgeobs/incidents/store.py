@@ -190,7 +190,7 @@ class Store:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OverflowError) as error:
             name = getattr(error, "sqlite_errorname", "")
             reason = next((text for code, text in _REASONS.items() if name.startswith(code)), str(error))
             raise StoreError(f"{self.path}: {reason}") from error

@@ -71,10 +71,19 @@ class Guarded(RuleBasedStateMachine):
 
     # -- the world
 
-    @rule(place=places, zone=st.booleans())
-    def fault(self, place: Resource, zone: bool) -> None:
-        place = place._replace(node="") if zone else place
-        if any(i.place == place for i in self.incidents.values()) or not (place.zone or place.node):
+    @rule(hit=st.sets(places, min_size=1, max_size=6))
+    def faults(self, hit: set[Resource]) -> None:
+        """Several at once, as it goes; decided in any order."""
+        for place in sorted(hit):
+            self.fault(place)
+        self.step(list(self.incidents.values()))
+
+    @rule(zone=st.sampled_from(ZONES[:3]))
+    def zone_fault(self, zone: str) -> None:
+        self.fault(Resource("site", zone))
+
+    def fault(self, place: Resource) -> None:
+        if any(i.place == place for i in self.incidents.values()):
             return
         self.made += 1
         name = f"inc-{self.made}"
@@ -218,7 +227,7 @@ def test_something_can_be_allowed() -> None:
     world = Guarded()
     world.begin(Settings(recheck_s=0.0, per_hour=6, cluster_share=0.5), set())
     for place in (PLACES[0], PLACES[3], PLACES[6]):
-        world.fault(place, False)
+        world.fault(place)
     world.decide(True)
     assert {(d.action.target.node, d.action.verb) for d in world.rows if d.verdict == "allowed"} == {
         (node, verb) for node in ("a0", "b0", "c0") for verb in ("cordon", "taint")

@@ -1,0 +1,211 @@
+"""Each rule of the guard, where nothing else forbids."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from edgeobs.remediate import (
+    POLICIES,
+    ClusterNode,
+    FleetView,
+    Guard,
+    Ledger,
+    MemoryCluster,
+    Remediation,
+    Settings,
+    fleet_view,
+)
+from edgeobs.signals import SECOND, Action, Counts, Decision, Heartbeat, Incident, Resource, Verb
+
+NOW = 1_700_000_000 * SECOND
+SETTINGS = Settings()
+PLACES = [Resource("site", zone, f"{zone}{i}") for zone in "abc" for i in range(5)]
+
+
+def node(place: Resource, **changes: Any) -> ClusterNode:
+    known = ClusterNode(
+        "site", place.node, f"uid-{place.node}", 1,
+        {SETTINGS.zone_label: place.zone}, {SETTINGS.opt_in_annotation: "enabled"},
+    )  # fmt: skip
+    return replace(known, **changes)
+
+
+def fleet(silent: str = "", changed: dict[str, ClusterNode] | None = None, journal: str = "") -> FleetView:
+    """Fifteen nodes in three zones; those whose name begins with a word of ``silent`` are silent."""
+    beats = [
+        Heartbeat(p, "silent", NOW - 60 * SECOND, SECOND)
+        if p.node.startswith(tuple(silent.split()) or ("-",))
+        else Heartbeat(p, "alive", NOW, SECOND)
+        for p in PLACES
+    ]
+    nodes = [(changed or {}).get(p.node, node(p)) for p in PLACES]
+    return fleet_view(beats, nodes, SETTINGS, journal)
+
+
+def action(place: Resource = PLACES[0], verb: Verb = "cordon", incident: str = "inc-1") -> Action:
+    policy = "node_silent" if verb == "reschedule" else "disk_failing"
+    made = Action("cordon", place, (("/spec/unschedulable", "true"),), "errors", policy, incident)
+    return replace(made, verb=verb)
+
+
+def guard(settings: Settings = SETTINGS, *past: tuple[Resource, str, float]) -> Guard:
+    """One that allowed (place, incident, seconds ago) before."""
+    made = Guard(settings, Counts(), POLICIES)
+    free = Guard(
+        replace(settings, nodes_per_zone=99, cluster_share=1.0, per_hour=99, cooldown_s=0), Counts(), POLICIES
+    )
+    for place, incident, ago_s in past:
+        decision = free.decide(action(place, incident=incident), fleet(), NOW - int(ago_s * SECOND))
+        assert decision.verdict == "allowed"
+        made.ledger.record(decision)
+    return made
+
+
+def decide(world: FleetView, settings: Settings = SETTINGS, act: Action | None = None) -> Decision:
+    return guard(settings).decide(act or action(), world, NOW)
+
+
+def test_allows_what_nothing_forbids() -> None:
+    decision = decide(fleet())
+    assert (decision.verdict, decision.rule, decision.dry_run) == ("allowed", "all", True)
+    assert decision.text() == "would cordon a0: errors"
+    assert {check.verdict for check in decision.checks} == {"allowed"}
+
+
+@pytest.mark.parametrize(
+    ("world", "verdict", "rule"),
+    [
+        (fleet(journal="the disk is full"), "denied", "journal"),
+        (fleet(changed={"a0": node(PLACES[0], annotations={})}), "denied", "opted_in"),
+        (fleet(changed={"a0": node(PLACES[0], labels={})}), "denied", "zone_label_known"),
+        (fleet("a0 a1 a2"), "held", "zone_hold"),
+        (fleet("a b"), "held", "self_doubt"),
+        (fleet("a1"), "allowed", "all"),
+        (fleet(changed={"a3": node(PLACES[3], unschedulable=True)}), "held", "zone_budget"),
+        (fleet_view([Heartbeat(PLACES[0], "alive", NOW, SECOND)], [], SETTINGS), "denied", "known_node"),
+    ],
+)
+def test_world_decides(world: FleetView, verdict: str, rule: str) -> None:
+    decision = decide(world)
+    assert (decision.verdict, decision.rule) == (verdict, rule)
+    assert decision.reason
+
+
+@pytest.mark.parametrize(
+    ("settings", "verdict", "rule"),
+    [
+        (Settings(pause=True), "held", "paused"),
+        (Settings(verbs=("taint",)), "denied", "verb"),
+        (Settings(nodes_per_zone=None), "denied", "zone_budget"),
+        (Settings(cluster_share=None), "denied", "cluster_budget"),
+        (Settings(cluster_share=0.0), "held", "cluster_budget"),
+        (Settings(per_hour=None), "denied", "hourly_rate"),
+        (Settings(cooldown_s=None), "denied", "cooldown"),
+        (Settings(dry_run=False, live=("cordon",)), "allowed", "all"),
+    ],
+)
+def test_settings_decide(settings: Settings, verdict: str, rule: str) -> None:
+    decision = decide(fleet(), settings)
+    assert (decision.verdict, decision.rule) == (verdict, rule)
+    assert decision.dry_run == (not settings.live)
+
+
+def test_an_unknown_policy_is_denied() -> None:
+    assert decide(fleet(), act=replace(action(), policy="made_up")).rule == "policy"
+
+
+def test_one_node_in_flight_per_zone_until_its_incident_is_over() -> None:
+    busy = guard(SETTINGS, (PLACES[1], "inc-0", 10))
+    assert busy.decide(action(), fleet(), NOW).rule == "zone_budget"
+    assert busy.decide(action(PLACES[5], incident="inc-2"), fleet(), NOW).verdict == "allowed"
+    busy.ledger.close("inc-0")
+    assert busy.decide(action(), fleet(), NOW).verdict == "allowed"
+
+
+def test_a_share_of_the_cluster_in_flight() -> None:
+    settings = Settings(cluster_share=0.14)
+    busy = guard(settings, (PLACES[5], "inc-5", 10), (PLACES[10], "inc-6", 10))
+    decision = busy.decide(action(), fleet(), NOW)
+    assert (decision.verdict, decision.rule) == ("held", "cluster_budget")
+
+
+def test_so_many_actions_an_hour() -> None:
+    past = [(PLACES[i], f"inc-{i + 10}", 3500.0) for i in range(6)]
+    tired = guard(SETTINGS, *past)
+    for _, incident, _ in past:
+        tired.ledger.close(incident)
+    assert tired.decide(action(PLACES[12]), fleet(), NOW).rule == "hourly_rate"
+    assert tired.decide(action(PLACES[12]), fleet(), NOW + 101 * SECOND).verdict == "allowed"
+
+
+def test_a_node_cools_down_from_another_incident() -> None:
+    warm = guard(SETTINGS, (PLACES[0], "inc-0", 1700))
+    warm.ledger.close("inc-0")
+    assert warm.decide(action(), fleet(), NOW).rule == "cooldown"
+    assert warm.decide(action(), fleet(), NOW + 101 * SECOND).verdict == "allowed"
+
+
+def test_who_still_sends_is_alive() -> None:
+    assert decide(fleet(), act=action(verb="reschedule")).rule == "alive_if_sends"
+    assert decide(fleet("a0"), act=action(verb="reschedule")).verdict == "allowed"
+
+
+def test_a_zone_with_one_live_node_is_not_failed_over() -> None:
+    zone = Action("failover", Resource("site", "a"), (), "dark", "zone_dark", "inc-1")
+    assert decide(fleet("a"), act=zone).rule == "zone_hold"
+    partly = decide(fleet("a0 a1"), act=zone)
+    assert (partly.verdict, partly.rule) == ("held", "alive_if_sends")
+    assert "a2" in partly.reason
+
+
+def test_dark_zone_is_named() -> None:
+    decision = decide(fleet("a"))
+    assert decision.text().startswith("held: cordon a0: all of zone a is silent, 5 of 5 nodes")
+
+
+def test_a_silent_node_that_never_spoke_counts_as_silent_when_it_opted_in() -> None:
+    nodes = [node(p) for p in PLACES]
+    heard = [Heartbeat(p, "alive", NOW, SECOND) for p in PLACES if p.zone != "a" or p.node == "a0"]
+    assert decide(fleet_view(heard, nodes, SETTINGS)).rule == "zone_hold"
+
+
+def incident(state: str = "open") -> Incident:
+    made = Incident("inc-1", "node", PLACES[0], "open", NOW, NOW, 0, 9.0, "x", ())
+    return made if state == "open" else replace(made, state="resolved", resolved_ns=NOW)
+
+
+def test_restart_restores_budgets() -> None:
+    allowed = guard().decide(action(), fleet(), NOW)
+    again = Guard(SETTINGS, Counts(), POLICIES, Ledger.rebuilt([allowed], [incident()]))
+    assert again.decide(action(PLACES[1], incident="inc-2"), fleet(), NOW).rule == "zone_budget"
+    over = Guard(SETTINGS, Counts(), POLICIES, Ledger.rebuilt([allowed], []))
+    assert over.decide(action(PLACES[1], incident="inc-2"), fleet(), NOW).verdict == "allowed"
+
+
+def test_what_cannot_be_recorded_is_denied_and_costs_no_budget() -> None:
+    remediation = Remediation(SETTINGS, Counts(), {"disk_failing": lambda i, _: [action(incident=i.id)]})
+    (allowed,) = remediation.step(lambda: [incident()], [], fleet, NOW)
+    denied = remediation.revoke(allowed, "the disk is full")
+    assert (denied.verdict, denied.rule, denied.id) == ("denied", "journal", allowed.id)
+    assert not remediation.guard.ledger.in_flight()
+    (again,) = remediation.step(lambda: [incident()], [], fleet, NOW + 2 * SECOND)
+    assert again.verdict == "allowed"
+
+
+def test_memory_cluster_acts_once_and_only_when_it_may() -> None:
+    cluster = MemoryCluster(SETTINGS)
+    cluster.put(node(PLACES[0]))
+    dry = decide(fleet())
+    assert "would have patched a0" in cluster.apply(dry, NOW).answer
+    assert not cluster.nodes()[0].unschedulable
+    live = decide(fleet(), Settings(dry_run=False, live=("cordon",)))
+    live = replace(live, id="dec-live")
+    first = cluster.apply(live, NOW)
+    assert first.done
+    assert cluster.nodes()[0].unschedulable
+    assert cluster.nodes()[0].version == 2
+    assert cluster.apply(live, NOW + 1) == first
+    other = cluster.apply(replace(live, id="dec-other"), NOW)
+    assert not other.done
+    assert "already" in other.answer
