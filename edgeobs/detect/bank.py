@@ -34,7 +34,9 @@ _LARGEST = 1e100  # values are cut to ±this: their squares, and sums of them, a
 _LEAST = 1e-150  # a spread is at least this
 _FARTHEST = 1e6  # standard deviations
 _UNSURE, _WIDE = 10, 20.0  # the first samples are cut at more standard deviations: the first of them are few
-_LONG_CLIP = 4.0  # times the clip, for what is learned since the beginning
+# Times the clip, for what is learned since the beginning: once the memory is full it is to know of bursts,
+# which are at most so many samples long.
+_CLIP, _LONG_CLIP, _BURST = 2.0, 10.0, 5
 _MOST_SAMPLES = 1e6  # the beginning is never longer ago than so many samples
 
 
@@ -155,7 +157,7 @@ class EwBank:
         new[N] = np.minimum(n + 1.0, _MOST_SAMPLES)
         new[MEAN] = known[MEAN] + a * d
         new[VARIANCE] = (1.0 - a) * (known[VARIANCE] + a * d * d)
-        limit *= _LONG_CLIP
+        limit *= np.where((known[RUN] < _BURST) & (n >= s.memory), _LONG_CLIP, _CLIP)
         e = np.maximum(np.minimum(value - known[LONG_MEAN], limit), -limit)
         new[LONG_MEAN] = known[LONG_MEAN] + every * e
         new[LONG_VARIANCE] = (1.0 - every) * (known[LONG_VARIANCE] + every * e * e)

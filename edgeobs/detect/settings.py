@@ -22,7 +22,7 @@ class Settings:
     clip: Annotated[float, Gt(0)] = 2.0
     """Standard deviations beyond which a sample teaches no more than one there would; infinite: never."""
 
-    share: Annotated[float, Ge(0), Le(1)] = 0.03
+    share: Annotated[float, Ge(0), Le(1)] = 0.1
     """Part of the variance since the beginning that is added to the recent one."""
 
     floor: Annotated[float, Ge(0), Le(1)] = 1e-3

@@ -18,9 +18,9 @@ _FIT = (
 
 SHARE = 0.01  # of samples that are beyond the threshold of a learned tail
 PRIOR = 100.0  # exceedances' worth of trust in the tail below
-# Of |z|^¾: beyond what 1 % of a Gaussian lies, and how far on average. The second is half again as far as a
-# Gaussian's: telemetry is heavier-tailed.
-THRESHOLD, EXCESS = 2.5758**0.75, 0.296
+# Of |z|^¾: beyond what 1 % of a Gaussian lies, and how far on average. The second is more than a Gaussian's
+# (0.2): telemetry is heavier-tailed.
+THRESHOLD, EXCESS = 2.5758**0.75, 0.32
 LEAST_EXCESS, MOST_EXCESS, MOST_THRESHOLD = 0.2, 20.0, 20.0
 
 

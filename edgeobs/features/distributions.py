@@ -82,23 +82,18 @@ class Shapes:
         gained = self.settler.increase(kind, time, start, count, before)
         self.settler.remember(series, time, start, count, now_ns)
         rows = _Rows(series, time, total, d.first[index], d.first[index + 1] - d.first[index], gained)
-        with np.errstate(over="ignore", invalid="ignore"):
-            yield self._part(
-                rows,
-                ~np.isnan(gained.seconds),
-                gained.amount / gained.seconds,
-                "rate",
-                unit="1/s",
-                now_ns=now_ns,
-            )
-            yield self._mean(rows, kind == Kind.HISTOGRAM_DELTA, now_ns)
+        with np.errstate(over="ignore"):
+            rate = gained.amount / gained.seconds
+        yield self._part(rows, ~np.isnan(gained.seconds), rate, "rate", unit="1/s", now_ns=now_ns)
+        yield self._mean(rows, kind == Kind.HISTOGRAM_DELTA, now_ns)
         yield from self._histograms(rows, kind, d, now_ns)
         yield from self._summaries(rows, kind == Kind.SUMMARY, d, now_ns)
 
     def _mean(self, r: _Rows, delta: Bools, now_ns: int) -> Part:
         base = np.where(delta | r.gained.anew, 0.0, self.totals[r.series])
         self.totals[r.series] = r.total
-        mean = (r.total - base) / np.where(r.gained.amount > 0, r.gained.amount, np.nan)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = (r.total - base) / np.where(r.gained.amount > 0, r.gained.amount, np.nan)
         return self._part(r, ~(np.isnan(r.gained.seconds) | np.isnan(mean)), mean, "mean", now_ns=now_ns)
 
     def _histograms(self, r: _Rows, kind: NDArray[np.int8], d: Distributions, now_ns: int) -> Iterator[Part]:
