@@ -95,7 +95,10 @@ class Watcher:
     def _select(self, batch: Batch, scores: Scores) -> Int64s:
         if len(self._watched) < self._table.capacity:
             self._watched = np.pad(self._watched, (0, self._table.capacity - len(self._watched)))
-        rows = np.flatnonzero((scores.score >= self._settings.open_score) | self._watched[batch.series])
+        chosen = scores.score >= self._settings.open_score
+        if self._watches:
+            chosen |= self._watched[batch.series]
+        rows = np.flatnonzero(chosen)
         most = self._settings.max_samples_per_step
         if rows.size > most:
             self._counts[DROPPED, "step"] += rows.size - most
