@@ -42,7 +42,7 @@ class Plan:
     disk_at: float = 12.0
     disk_s: float = 75.0
     dark_at: float = 58.0
-    dark_s: float = 40.0
+    dark_s: float = 30.0
     disk_node: str = "edge-17"
     dark_zone: str = "b"
     watch_s: float = 15.0  # after the last fault's beginning: a false action would still be seen
