@@ -50,12 +50,17 @@ def drop_stale() -> None:
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function of scalars and arrays on its first call, without the GIL, cached on disk.
 
-    It may not make arrays: without Numba's own memory management (``_nrt``) no array is reference-counted on
-    its way through nested calls, which would cost more than the work itself. Nor may it call itself: Numba
-    cannot load recursion from its cache.
+    It may not make arrays, nor assign one slice to another: without Numba's own memory management (``_nrt``)
+    no array is reference-counted on its way through nested calls, which would cost more than the work itself.
+    Nor may it call itself: Numba cannot load recursion from its cache.
     """
-    options = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": False}
-    made: Callable[P, R] = importlib.import_module("numba").njit(**options)(function)
+    njit = importlib.import_module("numba").njit
+    options = {"nogil": True, "error_model": "numpy", "_nrt": False}
+    made: Callable[P, R]
+    try:
+        made = njit(cache=True, **options)(function)
+    except RuntimeError:  # nowhere to write a cache: compile in every process rather than not at all
+        made = njit(**options)(function)
     return made
 
 

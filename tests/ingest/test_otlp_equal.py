@@ -97,7 +97,7 @@ def _varint(n: int) -> bytes:
 words = st.sampled_from(["", "a", "b", "é", "cpu.time", "k8s.node.name", "service.name", "x_y", "x.y", "9"])
 floats = st.floats(width=64)
 u64 = st.one_of(st.integers(0, 5), st.integers(0, 2**64 - 1))
-stamps = st.one_of(st.integers(0, 2**40), st.just(2**63 - 1), st.integers(2**63, 2**64 - 1))
+stamps = st.sampled_from([0, 1, 2**40, 2**40, 10**18, 10**18 + 1, 10**18 + 2, 2**63 - 1, 2**63])
 
 
 def leaf() -> st.SearchStrategy[AnyValue]:
