@@ -40,8 +40,8 @@ class NodeView(NamedTuple):
 
     @property
     def silent(self) -> bool:
-        """Nothing is heard; also of a node that never spoke but should have, having opted in."""
-        return self.state == "silent" or (self.state == "unheard" and self.opted_in)
+        """Nothing is heard, or not in time; also of a node that opted in and never spoke."""
+        return self.state in {"silent", "late"} or (self.state == "unheard" and self.opted_in)
 
     @property
     def counts(self) -> bool:

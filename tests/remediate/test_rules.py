@@ -159,6 +159,11 @@ def test_a_zone_with_one_live_node_is_not_failed_over() -> None:
     assert "a2" in partly.reason
 
 
+def test_a_zone_that_is_only_late_as_yet_is_held_too() -> None:
+    beats = [Heartbeat(p, "late" if p.zone == "a" else "alive", NOW - SECOND, SECOND) for p in PLACES]
+    assert decide(fleet_view(beats, [node(p) for p in PLACES], SETTINGS)).rule == "zone_hold"
+
+
 def test_dark_zone_is_named() -> None:
     decision = decide(fleet("a"))
     assert decision.text().startswith("held: cordon a0: all of zone a is silent, 5 of 5 nodes")
