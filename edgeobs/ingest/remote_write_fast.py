@@ -124,7 +124,7 @@ def _resolve(
     first: dict[tuple[int, ...], int] = {}
     for k, key in enumerate(keys):
         first.setdefault(key, k)
-    where = out.miss[list(first.values())].tolist()
+    where = out.miss[list(first.values()), :3].tolist()
     try:
         known = [(about(begin, end), holds) for begin, end, holds in where]
     except DecodeError:

@@ -37,7 +37,6 @@ _ROLES = np.array(
 )
 # Places in ``Out.about``, what is known of the series at hand.
 _BEGIN, _END, _META, _META_END, _CREATED_AT = range(5)
-_NO_ROOM = -10  # no id, no refusal
 
 
 class Out(NamedTuple):
@@ -48,7 +47,7 @@ class Out(NamedTuple):
     start: Int64s
     value: Words
     spread: Int32s
-    miss: Int64s  # [k, (begin and end of the series' message, what it holds)]
+    miss: Int64s  # [k, (begin and end of the series' message, what it holds, first sample or row, last)]
     key: Words  # [k, (a, b)]
     filled: Int64s
     about: Int64s  # scratch
@@ -81,7 +80,7 @@ def space(samples: int, histograms: int) -> Out:
         np.empty(samples, np.int64),
         np.empty(samples, np.uint64),
         np.empty(histograms, np.int32),
-        np.empty((misses, 3), np.int64),
+        np.empty((misses, 5), np.int64),
         np.empty((misses, 2), np.uint64),
         np.zeros(4, np.int64),
         np.zeros(5, np.int64),
@@ -116,6 +115,7 @@ def walk_v1(body: Bytes, known: Known, out: Out, room: Room, schema: Schema, kin
             if not _identify(known, a, b, begin, end, n, m, out, room):
                 return FULL
         i = end
+    _look_up(known.slots, out)
     return 0
 
 
@@ -174,6 +174,7 @@ def walk_v2(body: Bytes, known: Known, symbols: Symbols, out: Out, room: Room) -
             _set_start(out, room, n, m)
         if not _identify(known, a, b, begin, end, n, m, out, room):
             return FULL
+    _look_up(known.slots, out)
     return 0
 
 
@@ -346,32 +347,49 @@ def _set_start(out: Out, room: Room, n: int, m: int) -> None:
 def _identify(
     known: Known, a: np.uint64, b: np.uint64, begin: int, end: int, n: int, m: int, out: Out, room: Room
 ) -> bool:
-    """Give the samples from n and the histograms from m on their ids; False when misses are too many."""
-    if n < out.filled[SAMPLES]:
-        number = _look_up(known, a, b, begin, end, _SCALAR, out)
-        if number == _NO_ROOM:
-            return False
-        out.series[n : out.filled[SAMPLES]] = number
+    """Note what samples from n and histograms from m on are to be looked up by; False without room."""
+    if n < out.filled[SAMPLES] and not _ask(known, a, b, begin, end, _SCALAR, n, out):
+        return False
     for k in range(m, out.filled[HISTOGRAMS]):
         holds = _GAUGE if is_gauge(room.rows[k]) else _CUMULATIVE
-        number = _look_up(known, a, b, begin, end, holds, out)
-        if number == _NO_ROOM:
+        if not _ask(known, a, b, begin, end, holds, k, out):
             return False
-        out.spread[k] = number
     return True
 
 
 @compiled
-def _look_up(known: Known, a: np.uint64, b: np.uint64, begin: int, end: int, holds: int, out: Out) -> int:
-    a, b = absorb_word(known.keys, a, b, np.uint64(holds))
-    a, b = finish(a, b)
-    number: int = find(known.slots, a, b)
-    if number != MISSING:
-        return number
-    k = int(out.filled[MISSES])
+def _ask(
+    known: Known, a: np.uint64, b: np.uint64, begin: int, end: int, holds: int, place: int, out: Out
+) -> bool:
+    k = out.filled[MISSES]
     if k >= out.miss.shape[0]:
-        return _NO_ROOM
+        return False
+    a, b = absorb_word(known.keys, a, b, np.uint64(holds))
+    out.key[k, 0], out.key[k, 1] = finish(a, b)
     out.miss[k, 0], out.miss[k, 1], out.miss[k, 2] = begin, end, holds
-    out.key[k, 0], out.key[k, 1] = a, b
+    out.miss[k, 3], out.miss[k, 4] = place, out.filled[SAMPLES]
     out.filled[MISSES] = k + 1
-    return PENDING - k
+    return True
+
+
+@compiled
+def _look_up(slots: Words, out: Out) -> None:
+    """Give samples and histograms their ids, and keep the misses alone.
+
+    All at once, after the walk: the processor waits for many places of a large table at the same time.
+    """
+    misses = 0
+    for k in range(out.filled[MISSES]):
+        number = find(slots, out.key[k, 0], out.key[k, 1])
+        place, holds = out.miss[k, 3], out.miss[k, 2]
+        last = out.miss[k, 4] if holds == _SCALAR else place + 1
+        if number == MISSING:
+            number = PENDING - misses
+            out.key[misses, 0], out.key[misses, 1] = out.key[k, 0], out.key[k, 1]
+            for j in range(3):
+                out.miss[misses, j] = out.miss[k, j]
+            misses += 1
+        column = out.series if holds == _SCALAR else out.spread
+        for j in range(place, last):
+            column[j] = number
+    out.filled[MISSES] = misses
