@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import cramjam
 
 from benchmarks.remote_write_load import bodies_v1, bodies_v2
 from edgeobs.ingest.body import decompress
 from edgeobs.ingest.decoders import Decoders
-from edgeobs.ingest.delivery import Format
 from edgeobs.ingest.intern import Interner
 from edgeobs.ingest.remote_write_messages import messages
 from edgeobs.series import SeriesTable
@@ -33,7 +33,9 @@ def _one(version: int, series: int, scrapes: Sequence[list[bytes]], quick: bool)
     kind = messages().write_request if version == 1 else messages().request
     packed = [[bytes(cramjam.snappy.compress_raw(body)) for body in scrape] for scrape in scrapes]
     decoders = Decoders(Interner(SeriesTable(2 * series)))
-    format_: Format = "remote_write_1" if version == 1 else "remote_write_2"
+    format_: Literal["remote_write_1", "remote_write_2"] = (
+        "remote_write_1" if version == 1 else "remote_write_2"
+    )
     turns = 3 if quick else 10
 
     def decode(body: bytes | bytearray) -> None:
@@ -46,7 +48,7 @@ def _one(version: int, series: int, scrapes: Sequence[list[bytes]], quick: bool)
     whole = _rate(series, packed, lambda body: decode(decompress(body, "snappy", _CAP)), turns)
     upb = _rate(series, scrapes, kind.FromString, max(1, turns // 3))
     reference = Decoders(Interner(SeriesTable(2 * series)), fast=False)
-    slow = _rate(series, scrapes, lambda body: reference.decode(format_, body, _WHO, 1), 1)
+    slow = _rate(series, scrapes, lambda body: reference.decode(format_, body, _WHO, 1), 2)
     size = sum(map(len, scrapes[0])) / series
     # The figure of record is the harder one: 1.0, 100,000 series.
     name = "remote_write_decode" if version == 1 else "remote_write_2_decode"
