@@ -20,7 +20,9 @@ def main() -> int:
         prog="python -m benchmarks", description=__doc__, epilog=f"benchmarks:\n{known}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("names", nargs="*", metavar="NAME", choices=[*BENCHMARKS, []], help="which; none: all")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", choices=[*BENCHMARKS, []], help="which; none: all"
+    )
     parser.add_argument("--quick", action="store_true", help="end within 40 s; figures are rougher")
     parser.add_argument("--json", action="store_true", help='one object: {"measures": [...]}')
     wanted = parser.parse_args()

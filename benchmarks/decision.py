@@ -6,6 +6,7 @@ import time
 import numpy as np
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import AGGREGATION_TEMPORALITY_CUMULATIVE as CUMULATIVE
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 
 from benchmarks.ingest import POINTS_EACH, SENDERS, SERIES
@@ -124,7 +125,7 @@ def _request(values: dict[str, "np.ndarray[tuple[int], np.dtype[np.float64]]"], 
 def _metric(what: str, value: float, now_ns: int) -> Metric:
     metric = Metric(name=NAMES[what])
     if what == "errors":
-        metric.sum.aggregation_temporality, metric.sum.is_monotonic = 2, True
+        metric.sum.aggregation_temporality, metric.sum.is_monotonic = CUMULATIVE, True
     points = metric.sum.data_points if what == "errors" else metric.gauge.data_points
     points.add(time_unix_nano=now_ns, as_double=value)
     return metric

@@ -63,7 +63,7 @@ class Sending:
             headers = _HEADERS + ("Content-Encoding: gzip\r\n" if self.gzip else "")
             for k in range(count):
                 for j, body in enumerate(self.shares[number]):
-                    data = ready[number][k][j] if ready else memoryview(body.stamp(*self._moment(k)))
+                    data = ready[number][k][j] if ready else body.stamp(*self._moment(k)).tobytes()
                     status = connection.post(OTLP, data, headers)
                     if status != 200:
                         failures.append(f"status {status}")
@@ -86,6 +86,6 @@ class Sending:
 
     def _prepare(self, share: Sequence[Body], count: int) -> list[list[bytes]]:
         return [
-            [bytes(cramjam.gzip.compress(body.stamp(*self._moment(k)), 6)) for body in share]
+            [bytes(cramjam.gzip.compress(body.stamp(*self._moment(k)).tobytes(), 6)) for body in share]
             for k in range(count)
         ]

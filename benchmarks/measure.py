@@ -29,7 +29,9 @@ def as_table(measures: Iterable[Measure]) -> str:
     rows = [("measure", "value", "unit", "reference", "ratio")]
     rows += [(m.name, _figure(m.value), m.unit, m.reference, _ratio(m.ratio)) for m in measures]
     widths = [max(len(row[i]) for row in rows) for i in range(5)]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(
+        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
 
 
 def _figure(value: float) -> str:

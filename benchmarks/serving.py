@@ -53,19 +53,20 @@ class Core:
 
 
 @contextmanager
-def core(config: dict[str, Any] | None = None) -> Iterator[Core]:
-    """A core with free ports and a folder of its own; ended and removed afterwards."""
-    with tempfile.TemporaryDirectory(prefix="edgeobs-bench-") as folder:
+def core(config: dict[str, Any] | None = None, folder: Path | None = None) -> Iterator[Core]:
+    """A core with free ports; without a folder of its own, in one that is removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix="edgeobs-bench-") as temporary:
+        home = folder or Path(temporary)
         http, web = free_port(), free_port()
         settings: dict[str, Any] = {
             "server": {"http_port": http, "grpc_port": None},
             "web": {"port": web},
-            "engine": {"data_dir": f"{folder}/data"},
+            "engine": {"data_dir": f"{home}/data"},
             "telemetry": {"log_level": "warning"},
         }
         for section, values in (config or {}).items():
             settings.setdefault(section, {}).update(values)
-        file = Path(folder) / "edgeobs.yaml"
+        file = home / "edgeobs.yaml"
         file.write_text(yaml.safe_dump(settings))
         child = subprocess.Popen([sys.executable, "-m", "edgeobs", "serve", "-c", str(file)])
         try:

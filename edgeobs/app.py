@@ -32,6 +32,7 @@ from edgeobs.ingest.intern import Interner
 from edgeobs.ingest.serve import HttpServer, listen
 from edgeobs.ingest.server import ingest_app
 from edgeobs.ingest.settings import Tls
+from edgeobs.ingest.warm import warm
 from edgeobs.keep import Keeper
 from edgeobs.pipeline import Pipeline
 from edgeobs.publish import Board
@@ -145,6 +146,7 @@ async def serve(config: Config) -> None:
         Counts(),
     )
     grpc = _grpc(engine, auth, config, server_counts)
+    warm()  # no request waits for a compiler, nor for the compiled to be loaded
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     engine.start()

@@ -127,6 +127,7 @@ class Engine:
 
     def _run(self) -> None:
         self.keeper.open(self.pipeline, self._clock())
+        self.publish()
         self.open = True
         while True:
             wait_ns = self._ticked_ns + self._tick_ns - self._clock()

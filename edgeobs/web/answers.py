@@ -147,6 +147,7 @@ def decision(published: signals.Decision) -> Decision:
         reason=published.reason,
         dry_run=published.dry_run,
         decided_s=seconds(published.decided_ns),
+        latency_ms=_latency(published),
         action=Action(
             verb=action.verb,
             target=place(action.target),
@@ -157,6 +158,12 @@ def decision(published: signals.Decision) -> Decision:
         ),
         checks=tuple(Check(**check._asdict()) for check in published.checks),
     )
+
+
+def _latency(decision: signals.Decision) -> float | None:
+    if not decision.evidence_ns or not decision.recorded_ns:
+        return None
+    return (decision.recorded_ns - decision.evidence_ns) / 1e6
 
 
 def status(published: reader.Status) -> Status:

@@ -190,6 +190,9 @@ class Decision(Model):
     dry_run: bool
     """Whether nothing is done even when allowed."""
     decided_s: Seconds
+    latency_ms: float | None
+    """From the last byte of the request that carried the evidence until the decision was on record,
+    milliseconds; null when it was recorded by an earlier process, or is not on record."""
     action: Action
     checks: tuple[Check, ...]
 

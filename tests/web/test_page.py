@@ -374,6 +374,13 @@ HOSTILE = [
 hostile = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=40), st.text("<>&\"'`/=#%", max_size=20))
 
 
+def settled(page: Page, condition: str) -> None:
+    """Assert what must come to hold: a frame in between, as a dialog closes, shows nobody anything."""
+    deadline = time.monotonic() + 5
+    while not page.evaluate(condition):
+        assert time.monotonic() < deadline, condition
+
+
 def hostile_site(words: list[str], at_ns: int) -> dict[str, object]:
     """Every text that a sender or an operator has a hand in, hostile."""
     a, b, c, d, e, f = words
@@ -419,7 +426,7 @@ def test_hostile_text_is_only_ever_text(visit: Open, canned: Canned) -> None:
         page.locator(".cell").first.evaluate("(e) => e.click()")
         expect(page.locator("dialog")).to_be_visible()
         page.keyboard.press("Escape")
-        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        settled(page, "document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
     page.keyboard.press("Escape")
     attack()

@@ -94,7 +94,7 @@ function updateCard(card, { newest, all }) {
   const when = card.querySelector(".when");
   say(when, clock(newest.decided_s));
   when.dateTime = new Date(newest.decided_s * 1000).toISOString();
-  when.title = inFull(newest.decided_s);
+  when.title = inFull(newest.decided_s) + (newest.latency_ms === null ? "" : `, on record ${newest.latency_ms.toFixed(1)} ms after its evidence arrived`);
   say(card.querySelector(".decision-why"), newest.verdict === "allowed" ? action.reason : newest.reason);
   const first = card.querySelector(".decision-first");
   first.hidden = newest.verdict === "allowed" || !action.reason;
