@@ -66,7 +66,7 @@ def _api(app: FastAPI, reader: Reader) -> None:
         return _json(request, answers.chosen(reader.published().incidents, state, limit))
 
     @app.get(
-        "/api/v1/incidents/{incident_id:path}",
+        "/api/v1/incidents/{incident_id}",
         response_model=models.IncidentDetail,
         responses={404: {"model": models.Problem}},
         tags=["incidents"],

@@ -382,7 +382,7 @@ def settled(page: Page, condition: str) -> None:
 
 
 def hostile_site(words: list[str], at_ns: int) -> dict[str, object]:
-    """Every text that a sender or an operator has a hand in, hostile."""
+    """Every text that a sender or an operator has a hand in, hostile; ids are our own."""
     a, b, c, d, e, f = words
     where = Resource(a, b, c)
     point = Point(10**18, 1.0, 0.0, 2.0, 3.0)
@@ -390,7 +390,7 @@ def hostile_site(words: list[str], at_ns: int) -> dict[str, object]:
     evidence = Evidence(
         "series", f"{d} {e}", d, ((e, f),), f, 10**18, 10**18, 5.0, 1.0, 9.0, 1.0, 0.5, 2.0, points
     )
-    incident = Incident(f"i-{a}", "node", where, "open", 10**18, at_ns, 0, 5.0, f, (evidence,))
+    incident = Incident(f"i-{a.encode().hex()}", "node", where, "open", 10**18, at_ns, 0, 5.0, f, (evidence,))
     action = Action("cordon", where, ((e, f),), d, e, incident.id)
     decision = Decision(f"d-{b}", action, "held", c, f, (Check(a, "held", b),), True, 10**18)
     node = Node(where, "abnormal", "alive", 5.0, True, 1, 10**18, (incident.id,))
