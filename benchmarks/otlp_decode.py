@@ -19,7 +19,7 @@ _PER_REQUEST = 10_000
 
 def measure(quick: bool) -> list[Row]:
     """Points per second and core, for 20,000 and 100,000 live series."""
-    return [row for series in (20_000, 100_000) for row in _one(series, quick)]
+    return [row for series in ((100_000,) if quick else (20_000, 100_000)) for row in _one(series, quick)]
 
 
 def _one(series: int, quick: bool) -> list[Row]:
@@ -29,12 +29,13 @@ def _one(series: int, quick: bool) -> list[Row]:
     reference = _decoding(series, scrape, Decoders(Interner(SeriesTable(2 * series)), fast=False), 1)
     decoders = Decoders(Interner(SeriesTable(2 * series)))
     value = _decoding(series, scrape, decoders, turns)
-    size, label = sum(map(len, scrape)) / series, f"{series // 1000}k"
+    size = sum(map(len, scrape)) / series
+    label = "" if series == 100_000 else f"_{series // 1000}k"  # the figure of record is the harder one
     beside = f"upb's parser alone {upb / 1e6:.2f} M/s, {size:.0f} B/point, {decoders.name}"
     return [
-        (f"otlp_decode_{label}", value, "points/s/core", beside, value / upb),
+        (f"otlp_decode{label}", value, "points/s/core", beside, value / upb),
         (
-            f"otlp_decode_reference_{label}",
+            f"otlp_decode_reference{label}",
             reference,
             "points/s/core",
             f"upb's parser alone {upb / 1e6:.2f} M/s",
