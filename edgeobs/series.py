@@ -50,6 +50,7 @@ class SeriesTable:
         self._free: list[int] = []
         self._sources: dict[Source, Source] = {}
         self._pairs: dict[tuple[str, str], tuple[str, str]] = {}
+        self._words: dict[str, str] = {}  # names and units
 
     def __len__(self) -> int:
         return len(self.by_identity)
@@ -144,7 +145,12 @@ class SeriesTable:
 
     def _place(self, number: int, identity: Identity, owner: int, now_ns: int) -> None:
         shared = tuple(self._pairs.setdefault(pair, pair) for pair in identity.labels)
-        identity = identity._replace(labels=shared, source=self.source(*identity.source))
+        identity = identity._replace(
+            source=self.source(*identity.source),
+            name=self._words.setdefault(identity.name, identity.name),
+            labels=shared,
+            unit=self._words.setdefault(identity.unit, identity.unit),
+        )
         self.by_identity[identity] = number
         self.identities[number] = identity
         self.kind[number] = identity.kind
@@ -169,6 +175,7 @@ class SeriesTable:
         return number
 
     def _share_again(self) -> None:
-        """Let go of sources and label pairs that no live series uses."""
+        """Let go of sources, label pairs and words that no live series uses."""
         self._sources = {i.source: i.source for i in self.by_identity}
         self._pairs = {pair: pair for i in self.by_identity for pair in i.labels}
+        self._words = {word: word for i in self.by_identity for word in (i.name, i.unit)}

@@ -4,7 +4,9 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from edgeobs.signals import Identity, Kind, Resource, Source
 SCHEMA = 1
 _DIGEST = 32
 _CHUNK = 500  # identities encoded at a time: the interpreter is never held for long
+
+_TEXTS = ("meta", "table/identities")
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -33,13 +37,14 @@ def write(path: Path, table: TableState, principals: Sequence[str], stages: Mapp
     """
     arrays: Arrays = {f"{stage}/{name}": a for stage, state in stages.items() for name, a in state.items()}
     arrays["table/owner"], arrays["table/seen_ns"] = table.owner, table.seen_ns
-    arrays["table/identities"] = np.frombuffer(b"".join(_encode(table)), np.uint8)
-    arrays["meta"] = np.frombuffer(
-        json.dumps({"schema": SCHEMA, "principals": list(principals)}).encode(), np.uint8
-    )
+    meta = {"schema": SCHEMA, "principals": list(principals)}
     temporary = path.with_name(path.name + ".new")
     with temporary.open("w+b") as file:
-        np.savez(file, allow_pickle=False, **arrays)
+        with zipfile.ZipFile(file, "w") as archive:
+            _put(archive, "meta", [json.dumps(meta).encode()])
+            _put(archive, "table/identities", _encode(table))
+            for name, array in arrays.items():
+                _put_array(archive, name, array)
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256").digest()
         file.seek(0, os.SEEK_END)
@@ -60,12 +65,13 @@ def read(path: Path) -> tuple[TableState, list[str], dict[str, Arrays]]:
     body, digest = body[:-_DIGEST], body[-_DIGEST:]
     if hashlib.sha256(body).digest() != digest:
         raise SnapshotError(f"{path}: damaged (its digest does not fit)")
-    with np.load(io.BytesIO(body), allow_pickle=False) as file:
-        arrays: Arrays = {name: file[name] for name in file.files}
-    meta = json.loads(arrays.pop("meta").tobytes())
-    if meta["schema"] != SCHEMA:
-        raise SnapshotError(f"{path}: schema {meta['schema']}, this version reads schema {SCHEMA}")
-    identities, nodes = _decode(arrays.pop("table/identities").tobytes())
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        meta = json.loads(archive.read("meta"))
+        if meta["schema"] != SCHEMA:
+            raise SnapshotError(f"{path}: schema {meta['schema']}, this version reads schema {SCHEMA}")
+        with archive.open("table/identities") as lines:
+            identities, nodes = _decode(lines)
+        arrays: Arrays = {name: _array(archive, name) for name in archive.namelist() if name not in _TEXTS}
     table = TableState(identities, arrays.pop("table/owner"), arrays.pop("table/seen_ns"), nodes)
     stages: dict[str, Arrays] = {}
     for name, array in arrays.items():
@@ -74,27 +80,55 @@ def read(path: Path) -> tuple[TableState, list[str], dict[str, Arrays]]:
     return table, list(meta["principals"]), stages
 
 
+def _put(archive: zipfile.ZipFile, name: str, parts: Iterable[bytes]) -> None:
+    with archive.open(name, "w", force_zip64=True) as member:
+        for part in parts:
+            member.write(part)
+
+
+def _put_array(archive: zipfile.ZipFile, name: str, array: NDArray[Any]) -> None:
+    with archive.open(name, "w", force_zip64=True) as member:
+        np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    with archive.open(name) as member:
+        found: NDArray[Any] = np.lib.format.read_array(member, allow_pickle=False)
+    return found
+
+
 def _encode(table: TableState) -> Iterator[bytes]:
-    """JSON lines: one source a line, then an empty line, node ids, then a chunk of series a line."""
+    """JSON lines, each with the sources that are new in it: the nodes, then a chunk of series a line."""
     numbers: dict[Source, int] = {}
-    rows = [
-        i and [numbers.setdefault(i.source, len(numbers)), i.name, i.labels, int(i.kind), i.unit]
-        for i in table.identities
-    ]
-    nodes = [numbers.setdefault(source, len(numbers)) for source in table.nodes]
-    for source in numbers:
-        yield json.dumps(source).encode() + b"\n"
-    yield b"\n" + json.dumps(nodes).encode() + b"\n"
-    for start in range(0, len(rows), _CHUNK):
-        yield json.dumps(rows[start : start + _CHUNK]).encode() + b"\n"
+
+    def line(rows: list[Any]) -> bytes:
+        new = list(islice(numbers, line_start, None))
+        return json.dumps([new, rows]).encode() + b"\n"
+
+    line_start = 0
+    yield line([numbers.setdefault(source, len(numbers)) for source in table.nodes])
+    for start in range(0, len(table.identities), _CHUNK):
+        line_start = len(numbers)
+        yield line(
+            [
+                i and [numbers.setdefault(i.source, len(numbers)), i.name, i.labels, int(i.kind), i.unit]
+                for i in table.identities[start : start + _CHUNK]
+            ]
+        )
 
 
-def _decode(text: bytes) -> tuple[list[Identity | None], list[Source]]:
-    head, _, body = text.partition(b"\n\n") if not text.startswith(b"\n") else (b"", b"", text[1:])
-    sources = [_source(json.loads(line)) for line in head.splitlines()]
-    first, *chunks = body.splitlines()
-    rows = [row for chunk in chunks for row in json.loads(chunk)]
-    return [row and _identity(row, sources) for row in rows], [sources[n] for n in json.loads(first)]
+def _decode(lines: Iterable[bytes]) -> tuple[list[Identity | None], list[Source]]:
+    sources: list[Source] = []
+    identities: list[Identity | None] = []
+    nodes: list[Source] | None = None
+    for line in lines:
+        new, rows = json.loads(line)
+        sources += [_source(row) for row in new]
+        if nodes is None:
+            nodes = [sources[number] for number in rows]
+        else:
+            identities += [row and _identity(row, sources) for row in rows]
+    return identities, nodes or []
 
 
 def _source(row: list[Any]) -> Source:
