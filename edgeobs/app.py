@@ -113,7 +113,8 @@ async def serve(config: Config) -> None:
 
     def decode(delivery: Delivery, now_ns: int) -> Points:
         form = cast("Format", delivery.format)  # alerts take the other way
-        return decoders.decode(form, plain(delivery, config.server), delivery.principal, now_ns)
+        body = cast("bytes", plain(delivery, config.server))  # a bytearray is as good: nothing is copied
+        return decoders.decode(form, body, delivery.principal, now_ns)
 
     def parse_alerts(delivery: Delivery) -> tuple[list[ExternalAlert], int]:
         return alertmanager_webhook.parse(plain(delivery, config.server), delivery.principal)

@@ -101,7 +101,7 @@ def test_a_failed_write_leaves_the_old_one_whole(tmp_path: Path, monkeypatch: py
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(snapshot.os, "fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         snapshot.write(path, SeriesTable(1).state(), ["new"], {})
     monkeypatch.undo()

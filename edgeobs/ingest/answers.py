@@ -9,7 +9,7 @@ import math
 from typing import NamedTuple
 
 from google.protobuf import any_pb2, duration_pb2, json_format
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # its .pyi lack py.typed
+from google.rpc import error_details_pb2, status_pb2
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 
 from edgeobs.ingest.delivery import Forbidden, Overloaded, Receipt, TooLarge, Unauthenticated, Unavailable
@@ -20,15 +20,15 @@ JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 
 
-class NotUnderstood(Exception):  # noqa: N818 - says what is the case
+class NotUnderstood(Exception):
     """A content type or encoding that is not served."""
 
 
-class TooSlow(Exception):  # noqa: N818 - says what is the case
+class TooSlow(Exception):
     """The body did not arrive in time."""
 
 
-class NotServed(Exception):  # noqa: N818 - says what is the case
+class NotServed(Exception):
     """A signal or path that is not taken."""
 
 

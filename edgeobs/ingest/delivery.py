@@ -36,7 +36,7 @@ Submit = Callable[[Delivery], Awaitable[Receipt]]
 """Returns once the delivery is processed. Raises `Malformed` and what is below, nothing else."""
 
 
-class Overloaded(Exception):  # noqa: N818 - says what is the case
+class Overloaded(Exception):
     """The queue is full; the sender should come back in ``retry_after_s`` seconds."""
 
     def __init__(self, retry_after_s: float) -> None:
@@ -44,7 +44,7 @@ class Overloaded(Exception):  # noqa: N818 - says what is the case
         self.retry_after_s = retry_after_s
 
 
-class TooLarge(Exception):  # noqa: N818 - says what is the case
+class TooLarge(Exception):
     """A body is over ``limit`` bytes, as ``what`` (``"compressed"`` or ``"decompressed"``)."""
 
     def __init__(self, limit: int, what: str = "decompressed") -> None:
@@ -52,7 +52,7 @@ class TooLarge(Exception):  # noqa: N818 - says what is the case
         self.limit = limit
 
 
-class Unavailable(Exception):  # noqa: N818 - says what is the case
+class Unavailable(Exception):
     """The engine cannot take anything now (stopping, or its store fails); worth a retry."""
 
     def __init__(self, reason: str, retry_after_s: float = 5.0) -> None:
@@ -60,9 +60,9 @@ class Unavailable(Exception):  # noqa: N818 - says what is the case
         self.retry_after_s = retry_after_s
 
 
-class Forbidden(Exception):  # noqa: N818 - says what is the case
+class Forbidden(Exception):
     """The sender is known but may not do this."""
 
 
-class Unauthenticated(Exception):  # noqa: N818 - says what is the case
+class Unauthenticated(Exception):
     """The sender is not known."""

@@ -1,5 +1,5 @@
 """What a decoder says of a body it cannot read."""
 
 
-class Malformed(ValueError):  # noqa: N818 - the contract's word
+class Malformed(ValueError):
     """The body as a whole is not what its format says; the message names the place."""

@@ -17,7 +17,6 @@ State is two uint64 ``a, b``. Write::
     number = find(slots, a, b)                    # id, a refusal (< -1), or MISSING (-1)
 """
 
-# ruff: noqa: PLR0917 - kernels take plain arguments
 import numpy as np
 from numpy.typing import NDArray
 

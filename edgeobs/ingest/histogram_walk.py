@@ -5,7 +5,7 @@ What is unusual (a list in pieces or unpacked, deltas in a histogram of floats) 
 decide.
 """
 
-# ruff: noqa: PLR0917, C901 - kernels take plain arguments, and a message's fields are one flat choice
+# ruff: noqa: C901 - kernels take plain arguments, and a message's fields are one flat choice
 from typing import NamedTuple
 
 import numpy as np

@@ -5,7 +5,7 @@ is the alias of the raw bytes of resource, scope, name, unit, kind and attribute
 where those bytes are. Field tags below are ``number << 3 | wire type``.
 """
 
-# ruff: noqa: PLR0917, C901, PLR0911, PLR0912, PLR0915 - kernels take plain arguments and are flat on purpose
+# ruff: noqa: C901, PLR0911, PLR0912, PLR0915 - kernels take plain arguments and are flat on purpose
 from typing import NamedTuple
 
 import numpy as np

@@ -4,7 +4,6 @@ Equal to `remote_write` on every input: what the walks do not surely understand 
 series not met before are resolved by its code.
 """
 
-# ruff: noqa: PLR0917 - the arguments are what `Decoders` gives to each decoder
 import secrets
 from collections.abc import Callable
 from functools import lru_cache, partial

@@ -5,7 +5,7 @@ in 2.0 the contents of the symbols it refers to, its type and its unit. Others a
 What is ODD goes to the reference decoder as a whole.
 """
 
-# ruff: noqa: PLR0917, PLR0912, C901 - kernels take plain arguments, and a message's fields are one flat choice
+# ruff: noqa: PLR0912, C901 - kernels take plain arguments, and a message's fields are one flat choice
 from typing import NamedTuple
 
 import numpy as np

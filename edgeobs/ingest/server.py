@@ -33,7 +33,7 @@ _LINGER_S = 1.0  # how long to read on after refusing, so that the sender can re
 _RETRY_S = 1.0
 
 
-class _Gone(Exception):  # noqa: N818 - says what is the case
+class _Gone(Exception):
     """The sender hung up."""
 
 

@@ -5,7 +5,6 @@ nesting, broken UTF-8, truncation) goes to protobuf's own parser, which decides.
 same to both. Source: the protobuf encoding guide; proto3 strings are UTF-8.
 """
 
-# ruff: noqa: PLR0917 - kernels take plain arguments
 import numpy as np
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from numpy.typing import NDArray
