@@ -1,5 +1,6 @@
 """A whole core as its own process: from the socket to a decision, through a crash, a full disk, a flood."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -141,13 +142,9 @@ def test_a_full_disk_stops_neither_detection_nor_the_rest(small_disk: Path) -> N
     with core(CONFIG, small_disk) as served:
         feed(served, disks, counted(WARM))
         ballast = small_disk / "ballast"
-        with ballast.open("wb") as file:
-            try:
-                while True:
-                    file.write(b"\0" * 4096)
-                    file.flush()
-            except OSError:
-                pass
+        with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(b"\0" * 4096)
         scored = served.metric("edgeobs_samples_scored_total")
         disks.failing = {1}
         feed(served, disks, lambda: served.get("/api/v1/incidents?state=active"))
