@@ -27,6 +27,9 @@ STALE_NAN = np.uint64(0x7FF0000000000002).view(np.float64)
 """Prometheus's stale marker; OTLP's "no recorded value" is carried as the same bits."""
 
 
+_SENDERS_OWN = ("job", "instance", "otel_scope_name", "otel_scope_version")
+
+
 class Kind(IntEnum):
     """What a value of a series means, and so what becomes of it in `features`."""
 
@@ -223,6 +226,14 @@ class Evidence:
     high: float
     points: tuple[Point, ...] = ()  # bounded, ascending
     calm: bool = False  # has not been abnormal for the hold time
+
+    def brief(self) -> str:
+        """For a line of text: a series by its name and telling labels, ``system_disk_errors (sda)``."""
+        if self.source != "series":
+            return self.text
+        telling = ", ".join(value for key, value in self.labels if key not in _SENDERS_OWN)
+        before = self.text.partition(self.name)[0]  # "edge-17: " in an incident of several nodes
+        return f"{before}{self.name} ({telling})" if telling else f"{before}{self.name}"
 
 
 IncidentState = Literal["open", "ongoing", "resolved"]

@@ -66,7 +66,7 @@ def title(place: Resource, evidence: Sequence[Evidence], nodes: int) -> str:
     expected = _expected(first)
     more = len({each.text for each in evidence}) - 1
     rest = f", and {more} more" if more else ""
-    return f"{head}: {first.text} {seen}{expected}{rest}, {since}"
+    return f"{head}: {first.brief()} {seen}{expected}{rest}, {since}"
 
 
 def _head(place: Resource, evidence: Sequence[Evidence], nodes: int) -> str:

@@ -52,9 +52,13 @@ def kinds(evidence: Iterable[Evidence], patterns: Mapping[str, Pattern[str]]) ->
 
 
 def naming(found: Mapping[str, Evidence]) -> str:
-    """``latency (system_disk_… 0.4, expected 0.002) and errors (…)``."""
+    """``latency: system_disk_… (sda) at 0.4 s, expected 0.002 s; errors: …``."""
     parts = [
-        f"{kind} ({each.text} at {each.value:.3g}, expected {each.expected:.3g})"
+        f"{kind}: {each.brief()} at {each.value:.3g}{_unit(each)}, expected {each.expected:.3g}{_unit(each)}"
         for kind, each in found.items()
     ]
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+    return "; ".join(parts)
+
+
+def _unit(evidence: Evidence) -> str:
+    return f" {evidence.unit}" if evidence.unit not in {"", "1"} and "{" not in evidence.unit else ""
