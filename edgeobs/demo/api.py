@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 
 from edgeobs.demo.verdict import Decided, Seen
+from edgeobs.quantity import quantity
 
 
 class Api:
@@ -77,11 +78,8 @@ def _line(body: dict[str, Any]) -> str:
     """One piece of evidence: what, how much, what was expected, how surprising."""
     if body["source"] != "series" or body["value"] is None:
         return str(body["text"])
-    low, high = body["low"], body["high"]
-    expected = f" (expected {_short(low)} to {_short(high)})" if low is not None and high is not None else ""
+    low, high, unit = body["low"], body["high"], body["unit"]
+    known = low is not None and high is not None
+    expected = f" (expected {quantity(low, unit)} to {quantity(high, unit)})" if known else ""
     score = f", score {body['score']:.1f}" if body["score"] is not None else ""
-    return f"{body['text']} = {_short(body['value'])}{expected}{score}"
-
-
-def _short(value: float) -> str:
-    return f"{value:.4g}"
+    return f"{body['brief']}: {quantity(body['value'], unit)}{expected}{score}"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from edgeobs.incidents.grouping import OWN_ALERT
-from edgeobs.incidents.words import quantity
+from edgeobs.quantity import quantity
 from edgeobs.signals import SECOND, Decision, Incident
 
 _MAX_EVIDENCE = 5

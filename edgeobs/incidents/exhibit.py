@@ -6,7 +6,9 @@ from typing import Literal
 
 from edgeobs.incidents.points import band, fitted
 from edgeobs.incidents.watch import Watch
-from edgeobs.signals import Absence, Evidence, ExternalAlert, Labels, Point, Resource
+from edgeobs.signals import Absence, Evidence, ExternalAlert, Identity, Kind, Labels, Point, Resource
+
+_PER_SECOND = (Kind.COUNTER, Kind.DELTA, Kind.UPDOWN_DELTA)
 
 ABSENCE_SCORE = {"exporter": 8.0, "node": 12.0, "zone": 16.0, "cluster": 20.0}
 """What an absence weighs among scores, decades: more when more is missing."""
@@ -100,8 +102,14 @@ def of_series(number: int, watch: Watch, now_ns: int) -> Exhibit:
     identity = watch.identity
     return Exhibit(
         source="series", place=watch.place, text=watch.text, name=identity.name, labels=identity.labels,
-        unit=identity.unit, onset_ns=watch.onset_ns, last_ns=watch.onset_ns, heard_ns=now_ns, series=number,
+        unit=unit_of(identity), onset_ns=watch.onset_ns, last_ns=watch.onset_ns, heard_ns=now_ns,
+        series=number,
     )  # fmt: skip
+
+
+def unit_of(identity: Identity) -> str:
+    """Of what is scored: counters and deltas are per second."""
+    return f"{identity.unit}/s" if identity.kind in _PER_SECOND else identity.unit
 
 
 def of_absence(absence: Absence, now_ns: int) -> Exhibit:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from math import isfinite
 
+from edgeobs.quantity import quantity
 from edgeobs.signals import SECOND, Evidence, Resource
 
 _FAMILIES = {
@@ -19,25 +20,11 @@ _FAMILIES = {
 _COMPILED = {
     family: re.compile(rf"(?:^|[_.:])(?:{words})", re.IGNORECASE) for family, words in _FAMILIES.items()
 }
-_SCALES = {
-    "s": (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)),
-    "By": (("GiB", 2.0**30), ("MiB", 2.0**20), ("KiB", 2.0**10)),
-}
 
 
 def family(name: str) -> str:
     """Which part of a machine a metric's name points at; empty when it points at none."""
     return next((each for each, words in _COMPILED.items() if words.search(name)), "")
-
-
-def quantity(value: float, unit: str) -> str:
-    """A value as people write it: ``14 ms``, ``1.2 GiB/s``, ``0.93``."""
-    if not isfinite(value):
-        return "unknown"
-    base, slash, per = unit.partition("/")
-    scales = _SCALES.get(base, ((base if base not in {"1", ""} and "{" not in base else "", 1.0),))
-    name, scale = next(((n, s) for n, s in scales if abs(value) >= s), scales[-1] if value else scales[0])
-    return f"{value / scale:.3g} {name}{slash}{per}".replace(" /", "/").strip()
 
 
 def clock(time_ns: int) -> str:

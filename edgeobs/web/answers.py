@@ -117,6 +117,7 @@ def evidence(published: signals.Evidence) -> Evidence:
     return Evidence(
         source=published.source,
         text=published.text,
+        brief=published.brief(),
         name=published.name,
         labels=dict(published.labels),
         unit=published.unit,

@@ -106,11 +106,13 @@ class Evidence(Model):
     source: Literal["series", "absence", "alert"]
     text: str
     """A series as PromQL would select it; otherwise a sentence."""
+    brief: str
+    """The same in fewer words: a series by its name and telling labels."""
     name: str
     """The metric, the alert, or what is absent."""
     labels: dict[str, str]
     unit: str
-    """UCUM, as OpenTelemetry sends it; empty when none was sent."""
+    """UCUM, as OpenTelemetry sends it, per second (``By/s``) for counters; empty when none was sent."""
     onset_s: Seconds
     """When it began to be abnormal."""
     last_s: Seconds

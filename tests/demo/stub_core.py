@@ -60,6 +60,8 @@ class Web(BaseHTTPRequestHandler):
 EVIDENCE = {
     "source": "series",
     "text": 'latency{device="sda"}',
+    "brief": "latency (sda)",
+    "unit": "s",
     "value": 4.0,
     "low": 0.1,
     "high": 0.2,

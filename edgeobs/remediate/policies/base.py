@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from re import Pattern
 
+from edgeobs.quantity import quantity
 from edgeobs.signals import SECOND, Action, Evidence, Incident, Verb
 
 Policy = Callable[[Incident, int], list[Action]]
@@ -53,12 +54,8 @@ def kinds(evidence: Iterable[Evidence], patterns: Mapping[str, Pattern[str]]) ->
 
 def naming(found: Mapping[str, Evidence]) -> str:
     """``latency: system_disk_… (sda) at 0.4 s, expected 0.002 s; errors: …``."""
-    parts = [
-        f"{kind}: {each.brief()} at {each.value:.3g}{_unit(each)}, expected {each.expected:.3g}{_unit(each)}"
-        for kind, each in found.items()
-    ]
+    parts = []
+    for kind, each in found.items():
+        seen, expected = quantity(each.value, each.unit), quantity(each.expected, each.unit)
+        parts.append(f"{kind}: {each.brief()} at {seen}, expected {expected}")
     return "; ".join(parts)
-
-
-def _unit(evidence: Evidence) -> str:
-    return f" {evidence.unit}" if evidence.unit not in {"", "1"} and "{" not in evidence.unit else ""

@@ -1,0 +1,18 @@
+"""Values with units, for people."""
+
+from math import isfinite
+
+_SCALES = {
+    "s": (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)),
+    "By": (("GiB", 2.0**30), ("MiB", 2.0**20), ("KiB", 2.0**10)),
+}
+
+
+def quantity(value: float, unit: str) -> str:
+    """A value as people write it: ``14 ms``, ``1.2 GiB/s``, ``0.93``."""
+    if not isfinite(value):
+        return "unknown"
+    base, slash, per = unit.partition("/")
+    scales = _SCALES.get(base, ((base if base not in {"1", ""} and "{" not in base else "", 1.0),))
+    name, scale = next(((n, s) for n, s in scales if abs(value) >= s), scales[-1] if value else scales[0])
+    return f"{value / scale:.3g} {name}{slash}{per}".replace(" /", "/").strip()
