@@ -193,17 +193,20 @@ def _receivers(config: Config, http: HttpServer, grpc: list[Any]) -> list[tuple[
 def replay(file: Path, config: Config, *, progress: bool) -> None:
     """Feed a recording through the pipeline, print what comes of it. Raises RecordingError, OSError."""
     recording = read(file)
-    pipeline = build(config).pipeline
-    console = Console(highlight=False)
-    scored = opened = decided = 0
+    core = build(config)
+    pipeline = core.pipeline
+    console = Console(highlight=False, soft_wrap=True)
+    shown: set[str] = set()
+    scored = refused = decided = 0
     with Progress(console=Console(stderr=True), disable=not progress, transient=True) as bar:
         task = bar.add_task(file.name, total=len(recording.series))
         for now_ns, points in steps(recording, pipeline.table, int(config.engine.tick_s * SECOND)):
             outputs = pipeline.step(points, now_ns)
             scored += outputs.scored
+            refused += sum(points.rejected.values())
             for incident in outputs.incidents:
-                if incident.state == "open" and incident.updated_ns == incident.opened_ns:
-                    opened += 1
+                if incident.id not in shown:
+                    shown.add(incident.id)
                     console.print(f"{_time(now_ns)}  incident  {incident.title}", markup=False)
                 elif incident.state == "resolved":
                     console.print(f"{_time(now_ns)}  resolved  {incident.title}", markup=False)
@@ -212,8 +215,13 @@ def replay(file: Path, config: Config, *, progress: bool) -> None:
                 console.print(f"{_time(now_ns)}  decision  {decision.text()}", markup=False)
             bar.advance(task, len(points.series))
     series = len(recording.identities)
+    left_out = {key[1]: n for key, n in core.counts.items() if key[0] == "edgeobs_points_dropped_total"}
+    left_out |= {"over the limit of series": refused} if refused else {}
+    if left_out:
+        reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(left_out.items()))
+        console.print(f"left out: {reasons}", markup=False)
     console.print(
-        f"{scored} samples of {series} series: {opened} incidents, {decided} decisions", markup=False
+        f"{scored} samples of {series} series: {len(shown)} incidents, {decided} decisions", markup=False
     )
 
 

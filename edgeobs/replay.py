@@ -2,11 +2,13 @@
 
 Two shapes are understood, in Parquet or CSV:
 
-- long: ``time`` (or ``timestamp``), ``name``, ``value``; every other text column is a label;
+- long: ``time`` (or ``timestamp``), ``name``, ``value``; every other text column is a label, but for
+  ``cluster``, ``zone``, ``node`` … (the place) and a ``kind`` of ``counter``, ``delta``, ``gauge``, ``updown``;
 - wide: one row a moment, one numeric column a series; the time column may be missing (one row a second).
 
 Times are Unix seconds, milliseconds, microseconds or nanoseconds (told apart by size), or dates in ISO 8601.
-A column ``label``, as benchmarks mark anomalies with, is not telemetry and is left out.
+The columns ``label`` and ``part``, as benchmarks mark anomalies with, are not telemetry and are left out.
+Nothing, NaN and infinities are no samples.
 """
 
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeobs.series import SeriesTable
 from edgeobs.signals import SECOND, Floats, Identity, Int32s, Int64s, Kind, Points, Resource, Source
@@ -25,6 +28,10 @@ TIME_COLUMNS = ("time_ns", "time", "timestamp", "ts", "date", "datetime")
 LEFT_OUT = ("label", "part")
 ROWS_A_STEP = 10_000
 _KINDS = {"counter": Kind.COUNTER, "gauge": Kind.GAUGE, "delta": Kind.DELTA, "updown": Kind.UPDOWN}
+_OURS = {*TIME_COLUMNS, *LEFT_OUT, "name", "value", "kind", *Resource._fields}
+_NO_NUMBER = [f"{sign}{word}" for word in ("nan", "NaN", "inf", "Inf") for sign in ("", "+", "-")]
+_LARGEST = 9e18  # ns, in the year 2255
+_UNKNOWN, _REFUSED = -1, -2  # instead of a series id
 
 
 class RecordingError(ValueError):
@@ -48,21 +55,28 @@ def read(path: Path) -> Recording:
         if path.suffix == ".parquet":
             frame = pl.read_parquet(path)
         elif path.suffix == ".csv":
-            frame = pl.read_csv(path, infer_schema_length=10_000)
+            frame = pl.read_csv(path, infer_schema_length=None, null_values=_NO_NUMBER)
         else:
             raise RecordingError(f"{path}: expected a name ending in .parquet or .csv")
+        recording = _recording(frame, path)
     except pl.exceptions.PolarsError as error:
         raise RecordingError(f"{path}: {' '.join(str(error).split())}") from error
-    frame = frame.rename({name: name.lower() for name in frame.columns})
-    if not frame.height:
-        raise RecordingError(f"{path}: has no rows")
-    time_ns = _times(frame, path)
-    long = {"name", "value"} <= set(frame.columns)
-    recording = _long(frame, time_ns, path) if long else _wide(frame, time_ns, path)
     order = np.argsort(recording.time_ns, kind="stable")
     return recording._replace(
         series=recording.series[order], time_ns=recording.time_ns[order], value=recording.value[order]
     )
+
+
+def _recording(frame: "pl.DataFrame", path: Path) -> Recording:
+    import polars as pl  # noqa: PLC0415  as above
+
+    frame = frame.rename({name: name.lower() for name in frame.columns if name.lower() in _OURS})
+    frame = frame.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
+    if not frame.height:
+        raise RecordingError(f"{path}: has no rows")
+    time_ns = _times(frame, path)
+    long = {"name", "value"} <= set(frame.columns)
+    return _long(frame, time_ns, path) if long else _wide(frame, time_ns, path)
 
 
 def steps(
@@ -72,20 +86,23 @@ def steps(
 
     Series over the table's limit are left out and counted in ``Points.rejected``.
     """
-    start = int(recording.time_ns[0])
-    known = [table.intern(i, 0, start) for i in recording.identities]
-    ids = np.array([-1 if n is None else n for n in known], np.int32)[recording.series]
-    times = recording.time_ns
-    at = 0
+    ids = np.full(len(recording.identities), _UNKNOWN, np.int32)
+    times, epoch, at = recording.time_ns, table.epoch, 0
     while at < len(times):
         end = int(np.searchsorted(times, times[at] + tick_ns, side="left"))
         end = max(at + 1, min(end, at + ROWS_A_STEP))
-        kept = ids[at:end] >= 0
-        refused = int(end - at - kept.sum())
+        now_ns, rows = int(times[end - 1]), recording.series[at:end]
+        if table.epoch != epoch:  # series were forgotten, and their ids may be another's
+            ids[:], epoch = _UNKNOWN, table.epoch
+        for number in np.unique(rows[ids[rows] == _UNKNOWN]).tolist():
+            known = table.intern(recording.identities[number], 0, now_ns)
+            ids[number] = _REFUSED if known is None else known
+        kept = ids[rows] >= 0
+        refused = int(np.count_nonzero(~kept))
         yield (
-            int(times[end - 1]),
+            now_ns,
             Points(
-                ids[at:end][kept],
+                ids[rows][kept],
                 times[at:end][kept],
                 np.zeros(end - at - refused, np.int64),
                 recording.value[at:end][kept],
@@ -96,39 +113,43 @@ def steps(
 
 
 def _times(frame: "pl.DataFrame", path: Path) -> Int64s:
+    import polars as pl  # noqa: PLC0415  as above
+
     name = next((n for n in TIME_COLUMNS if n in frame.columns), None)
     if name is None:
-        return np.arange(frame.height, dtype=np.int64) * SECOND
+        return np.arange(1, frame.height + 1, dtype=np.int64) * SECOND  # 0 would be no time
     column = frame[name]
-    if column.dtype.is_temporal():
-        return column.dt.epoch("ns").to_numpy()
-    if column.dtype.is_numeric():
-        return (
-            _epoch(column.cast(float).to_numpy(), path, name)
-            if column.dtype.is_float()
-            else _scaled(column.cast(int).to_numpy())
-        )
-    parsed = column.str.to_datetime(strict=False, time_unit="ns")
-    if parsed.null_count():
-        row = int(np.flatnonzero(parsed.is_null().to_numpy())[0])
+    if column.dtype == pl.String:
+        stamps = _dates(column)
+    elif isinstance(column.dtype, pl.Date | pl.Datetime):
+        stamps = column.dt.epoch("ns")
+    elif column.dtype.is_integer():
+        stamps = column.cast(pl.Int64, strict=False)
+    elif column.dtype.is_numeric():
+        floats = column.cast(pl.Float64)
+        stamps = floats.set(~floats.is_finite() | (floats.abs() > _LARGEST), None)
+    else:
+        raise RecordingError(f"{path}: column {name!r}: expected times, found {column.dtype}")
+    if stamps.null_count():
+        row = int(np.flatnonzero(stamps.is_null().to_numpy())[0])
         raise RecordingError(
-            f"{path}: row {row + 1}, column {name!r}: expected a date, found {column[row]!r}"
+            f"{path}: row {row + 1}, column {name!r}: expected a time, found {column[row]!r}"
         )
-    return parsed.dt.epoch("ns").to_numpy()
+    return _scaled(stamps.to_numpy()) if column.dtype.is_numeric() else stamps.to_numpy()
 
 
-def _epoch(seconds: Floats, path: Path, name: str) -> Int64s:
-    bad = np.flatnonzero(~np.isfinite(seconds) | (np.abs(seconds) > 9e18))
-    if bad.size:
-        raise RecordingError(
-            f"{path}: row {bad[0] + 1}, column {name!r}: expected a time, found {seconds[bad[0]]}"
-        )
-    unit = _unit(float(np.abs(seconds).max()))
-    return np.round(seconds * unit).astype(np.int64)
+def _dates(column: "pl.Series") -> "pl.Series":
+    import polars as pl  # noqa: PLC0415  as above
+
+    try:
+        return column.str.to_datetime(strict=False, time_unit="ns").dt.epoch("ns")
+    except pl.exceptions.ComputeError:  # none of them is a date
+        return pl.Series(column.name, [None] * len(column), pl.Int64)
 
 
-def _scaled(stamps: Int64s) -> Int64s:
-    return stamps * _unit(float(np.abs(stamps).max()))
+def _scaled(stamps: NDArray[np.int64 | np.float64]) -> Int64s:
+    scaled = stamps * _unit(float(np.abs(stamps).max()))
+    return np.round(scaled).astype(np.int64) if scaled.dtype.kind == "f" else scaled.astype(np.int64)
 
 
 def _unit(largest: float) -> int:
@@ -141,6 +162,8 @@ def _unit(largest: float) -> int:
 def _long(frame: "pl.DataFrame", time_ns: Int64s, path: Path) -> Recording:
     import polars as pl  # noqa: PLC0415  as above
 
+    if frame["name"].dtype != pl.String or not (frame["name"].fill_null("") != "").all():
+        raise RecordingError(f"{path}: column 'name': expected the name of a series in every row")
     keys = ["name", *sorted(n for n in frame.columns if frame[n].dtype == pl.String and n not in (
         "name", *TIME_COLUMNS, *LEFT_OUT))]  # fmt: skip
     groups = frame.select(keys).with_columns(pl.struct(keys).rank("dense").alias("_id"))
@@ -173,7 +196,7 @@ def _floats(column: "pl.Series", path: Path) -> Floats:
 def _identity(row: dict[str, str], path: Path) -> Identity:
     place = {field: row.pop(field, "") for field in Resource._fields}
     place["node"] = place["node"] or path.stem
-    kind = _KINDS.get(row.pop("kind", "gauge"), Kind.GAUGE)
+    kind = _KINDS[row.pop("kind")] if row.get("kind") in _KINDS else Kind.GAUGE  # or it is a label
     name = row.pop("name")
     attributes = tuple(sorted((k, v) for k, v in place.items() if v))
     return Identity(Source(attributes, Resource(**place)), name, tuple(sorted(row.items())), kind)

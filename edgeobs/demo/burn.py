@@ -11,6 +11,7 @@ from edgeobs.demo.children import Children
 LONGEST_S = 30
 _MEMORY_SHARE = 0.25
 _MEMORY_MOST = 3 << 29  # 1.5 GiB
+_PER_PROCESSOR = 2  # so that tasks wait for processors, as under real overload: pressure shows it
 _BURNER = Path(__file__).with_name("burner.py")
 
 
@@ -23,6 +24,6 @@ def burn(children: Children, seconds: float) -> None:
     """Start the burn; it ends by itself within ``seconds`` (30 at most), or with us if that is sooner."""
     limit = max(1, min(int(seconds), LONGEST_S))
     wanted = memory_bytes(psutil.virtual_memory().available)
-    for number in range(len(os.sched_getaffinity(0))):
+    for number in range(_PER_PROCESSOR * len(os.sched_getaffinity(0))):
         mine = wanted if number == 0 else 0
         children.start(f"burn-{number}", [sys.executable, "-IS", str(_BURNER), str(limit), str(mine)])

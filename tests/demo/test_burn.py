@@ -33,7 +33,7 @@ def test_it_burns_and_ends_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(module, "memory_bytes", lambda _: 128 << 20)
     children = Children(tmp_path)
     module.burn(children, 2.0)
-    assert len(children.running) == len(os.sched_getaffinity(0))
+    assert len(children.running) == 2 * len(os.sched_getaffinity(0))
     first = psutil.Process(children.running["burn-0"].pid)
     until(lambda: gone(first.pid) or first.memory_info().rss > 128 << 20)
     assert not gone(first.pid)
