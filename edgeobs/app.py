@@ -60,7 +60,7 @@ class Core:
 def build(config: Config) -> Core:
     """The pipeline of a configuration. Nothing is read, written or started."""
     counts = Counts()
-    table = SeriesTable(config.limits.max_series)
+    table = SeriesTable(config.limits.max_series, config.limits.max_nodes)
     pipeline = Pipeline(
         table=table,
         features=Features(table, config.features, counts),
@@ -68,7 +68,7 @@ def build(config: Config) -> Core:
         heartbeats=Heartbeats(table, config.detect),
         incidents=Incidents(table, config.incidents, counts),
         remediation=remediate.Remediation(config.remediate, counts),
-        cluster=remediate.MemoryCluster(config.remediate),
+        cluster=remediate.MemoryCluster(config.remediate, config.limits.max_nodes),
         counts=counts,
         look_ns=int(config.engine.tick_s * SECOND),
         idle_ns=int(config.limits.idle_expiry_s * SECOND),

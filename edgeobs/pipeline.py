@@ -174,6 +174,21 @@ class Pipeline:
             self.heartbeats.forget(gone)
             for detector in self.detectors.values():
                 detector.forget(gone)
+        self._forget_nodes()
+
+    def _forget_nodes(self) -> None:
+        """Nodes silent for so long that they are retired, once no series of theirs lives."""
+        named = np.unique(self.table.node[: len(self.table.identities)])
+        retired = [beat.place for beat in self.beats if beat.state == "retired"]
+        gone = {self.table.by_place[place]: place for place in retired if place in self.table.by_place}
+        numbers = [number for number in gone if number not in named]
+        if not numbers:
+            return
+        self.table.drop_nodes(numbers)
+        self.heartbeats.forget_nodes(numbers)
+        self.cluster.forget(gone[number] for number in numbers)
+        self.node_score[[number for number in numbers if number < len(self.node_score)]] = 0.0
+        self.beats = [beat for beat in self.beats if beat.place in self.table.by_place]
 
     def _score(self, batch: Batch) -> Scores:
         """The highest of all detectors' scores; one that fails is left out and counted."""

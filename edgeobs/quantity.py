@@ -4,6 +4,7 @@ from math import isfinite
 
 _SCALES = {
     "s": (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)),
+    "Cel": (("°C", 1.0),),
     "By": (("GiB", 2.0**30), ("MiB", 2.0**20), ("KiB", 2.0**10)),
 }
 

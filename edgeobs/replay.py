@@ -3,7 +3,7 @@
 Two shapes are understood, in Parquet or CSV:
 
 - long: ``time`` (or ``timestamp``), ``name``, ``value``; every other text column is a label, but for
-  ``cluster``, ``zone``, ``node`` … (the place) and a ``kind`` of ``counter``, ``delta``, ``gauge``, ``updown``;
+  ``cluster``, ``zone``, ``node`` … (the place) and ``kind`` (``counter``, ``delta``, ``gauge``, ``updown``);
 - wide: one row a moment, one numeric column a series; the time column may be missing (one row a second).
 
 Times are Unix seconds, milliseconds, microseconds or nanoseconds (told apart by size), or dates in ISO 8601.

@@ -9,6 +9,7 @@ import numpy as np
 from edgeobs.signals import Bools, Identity, Int32s, Int64s, Kind, Labels, Resource, Source
 
 _START = 1024
+_NOWHERE = Source((), Resource())  # in the place of a node that was forgotten
 
 
 class TableState(NamedTuple):
@@ -31,11 +32,14 @@ class SeriesTable:
     ----------
     limit
         How many series may live at once, ≥ 1.
+    max_nodes
+        How many nodes may be known at once; None: as many as series.
 
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, max_nodes: int | None = None) -> None:
         self.limit = limit
+        self.max_nodes = limit if max_nodes is None else max_nodes
         self.capacity = min(_START, limit)
         self.epoch = 0  # rises when ids were freed: anything keyed by bytes or labels must look again
         self.kind = np.zeros(self.capacity, np.int8)
@@ -48,6 +52,7 @@ class SeriesTable:
         self.nodes: list[Source] = []  # by node id: the source that introduced the node
         self.by_place: dict[Resource, int] = {}
         self._free: list[int] = []
+        self._free_nodes: list[int] = []
         self._sources: dict[Source, Source] = {}
         self._pairs: dict[tuple[str, str], tuple[str, str]] = {}
         self._words: dict[str, str] = {}  # names and units
@@ -61,11 +66,11 @@ class SeriesTable:
         return self._sources.setdefault(source, source)
 
     def intern(self, identity: Identity, owner: int, now_ns: int) -> int | None:
-        """The id of a series, new or known; None when it is new and the table is full."""
+        """The id of a series, new or known; None when it is new and the table, or that of nodes, is full."""
         known = self.by_identity.get(identity)
         if known is not None:
             return known
-        if len(self.by_identity) >= self.limit:
+        if len(self.by_identity) >= self.limit or not self._has_room_for(identity.source.resource.place()):
             return None
         number = self._free.pop() if self._free else self._append()
         self._place(number, identity, owner, now_ns)
@@ -91,9 +96,16 @@ class SeriesTable:
             return -1
         known = self.by_place.get(place)
         if known is None:
-            known = self.by_place[place] = len(self.nodes)
-            self.nodes.append(source)
+            known = self.by_place[place] = self._free_nodes.pop() if self._free_nodes else len(self.nodes)
+            self.nodes[known : known + 1] = [source]
         return known
+
+    def drop_nodes(self, numbers: Iterable[int]) -> None:
+        """Forget nodes that no live series names; their ids may be used again at once."""
+        for number in numbers:
+            del self.by_place[self.nodes[number].resource.place()]
+            self.nodes[number] = _NOWHERE
+            self._free_nodes.append(number)
 
     def expire(self, before_ns: int) -> Int32s:
         """Forget the series not heard since ``before_ns``; their ids, returned, may be used again at once."""
@@ -134,8 +146,12 @@ class SeriesTable:
             raise ValueError("only an empty table can be restored")
         if len(state.identities) > self.limit:
             raise ValueError(f"{len(state.identities)} series in the snapshot, the limit is {self.limit}")
-        for source in state.nodes:
-            self.node_of(self.source(*source))
+        for number, source in enumerate(state.nodes):
+            self.nodes.append(source)
+            if source == _NOWHERE:
+                self._free_nodes.append(number)
+            else:
+                self.by_place[source.resource.place()] = number
         for number, identity in enumerate(state.identities):
             self._append()
             if identity is None:
@@ -158,6 +174,9 @@ class SeriesTable:
         self.owner[number] = owner
         self.seen_ns[number] = now_ns
         self.owned[owner] += 1
+
+    def _has_room_for(self, place: Resource) -> bool:
+        return not place.node or place in self.by_place or len(self.by_place) < self.max_nodes
 
     def _alive(self) -> Bools:
         return self.owner[: len(self.identities)] >= 0

@@ -77,6 +77,27 @@ def test_derived_series_is_told_from_its_parent() -> None:
     assert table.owned[3] == 2
 
 
+def test_nodes_have_a_cap_and_their_ids_are_used_again() -> None:
+    table = SeriesTable(10, max_nodes=2)
+    one, two = table.intern(identity(1, "n1"), 0, 1), table.intern(identity(1, "n2"), 0, 1)
+    assert one is not None
+    assert two is not None
+    assert table.intern(identity(1, "n3"), 0, 1) is None
+    assert table.intern(identity(2, "n2"), 0, 1) is not None
+    assert table.intern(identity(2, ""), 0, 1) is not None, "a series without a node needs no room"
+    freed = int(table.node[one])
+    table.drop([one])
+    table.drop_nodes([freed])
+    again = SeriesTable(10, max_nodes=2)
+    again.restore(table.state(), [0])
+    for each in (table, again):
+        three = each.intern(identity(1, "n3"), 0, 1)
+        assert three is not None
+        assert each.node[three] == freed
+        assert each.node[two] != freed
+        assert each.intern(identity(1, "n1"), 0, 1) is None
+
+
 class TableMachine(RuleBasedStateMachine):
     """Against a plain dictionary, under any order of arrivals and expiries."""
 

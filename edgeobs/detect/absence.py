@@ -1,5 +1,6 @@
 """Who should speak and does not: a node, a zone, all of them, or one exporter of a node that speaks."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -75,6 +76,12 @@ class Heartbeats:
         kept = self._groups.forget(ids)
         if kept is not None:
             self._exporters.rows = self._exporters.rows[kept[kept < len(self._exporters.rows)]]
+
+    def forget_nodes(self, nodes: Sequence[int]) -> None:
+        """Nodes that are retired, and whose ids may be given to others."""
+        self._nodes.rows[list(nodes)] = 0.0
+        self._zone_of = np.zeros(0, np.int32)
+        self._zones = {}
 
     def state(self) -> State:
         """A copy of all that was learned, and when."""

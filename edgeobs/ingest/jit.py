@@ -17,7 +17,12 @@ _KERNELS = (
     "histogram_walk",
     "jit",
     "machine",
+    "otlp_buckets",
+    "otlp_layout",
+    "otlp_points",
     "otlp_walk",
+    "remote_write_gather",
+    "remote_write_layout",
     "remote_write_walk",
     "wire",
 )

@@ -15,13 +15,14 @@ from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.metrics.v1 import metrics_pb2 as pb
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
-from edgeobs.ingest import otlp, otlp_walk, wire
+from edgeobs.ingest import otlp, otlp_layout, wire
 from edgeobs.ingest.aliases import Aliases
 from edgeobs.ingest.buckets import MAX_BUCKETS
 from edgeobs.ingest.hashing import Words
 from edgeobs.ingest.intern import REASONS, Interner
 from edgeobs.ingest.otlp import Header
-from edgeobs.ingest.otlp_walk import EDGES, GROUPS, MISSES, POINTS, ROWS, Look, Out
+from edgeobs.ingest.otlp_layout import EDGES, GROUPS, MISSES, POINTS, ROWS, Look, Out
+from edgeobs.ingest.otlp_walk import walk
 from edgeobs.signals import (
     Bools,
     Distributions,
@@ -39,11 +40,11 @@ _Point = type[
     pb.NumberDataPoint | pb.HistogramDataPoint | pb.ExponentialHistogramDataPoint | pb.SummaryDataPoint
 ]
 _POINT: dict[int, _Point] = {
-    otlp_walk.GAUGE: pb.NumberDataPoint,
-    otlp_walk.SUM: pb.NumberDataPoint,
-    otlp_walk.HISTOGRAM: pb.HistogramDataPoint,
-    otlp_walk.EXPONENTIAL: pb.ExponentialHistogramDataPoint,
-    otlp_walk.SUMMARY: pb.SummaryDataPoint,
+    otlp_layout.GAUGE: pb.NumberDataPoint,
+    otlp_layout.SUM: pb.NumberDataPoint,
+    otlp_layout.HISTOGRAM: pb.HistogramDataPoint,
+    otlp_layout.EXPONENTIAL: pb.ExponentialHistogramDataPoint,
+    otlp_layout.SUMMARY: pb.SummaryDataPoint,
 }
 
 
@@ -56,10 +57,10 @@ def decode(body: bytes, interner: Interner, aliases: Aliases, principal: Princip
     buffer.flags.writeable = False  # one type, whatever holds the body: one compilation
     look = Look(buffer, aliases.keys, aliases.slots, *_schema(), np.empty(2 * wire.DEPTH, np.int64))
     size, out = 1, _room(len(body), 1)
-    while (status := otlp_walk.walk(look, out, seed)) == otlp_walk.FULL:
+    while (status := walk(look, out, seed)) == otlp_layout.FULL:
         size *= 4
         out = _room(len(body), size)
-    if status == otlp_walk.ODD:
+    if status == otlp_layout.ODD:
         return otlp.decode(body, interner, principal, now_ns)
     if out.n[MISSES]:
         _resolve(body, out, aliases, Admission(interner, principal, now_ns))
@@ -79,13 +80,13 @@ def _schema() -> tuple[wire.Schema, Int64s]:
         pb.Metric.DESCRIPTOR,
         pb.ExponentialHistogramDataPoint.Buckets.DESCRIPTOR,
     ]
-    types = np.zeros(otlp_walk.T_POINT + 12, np.int64)
+    types = np.zeros(otlp_layout.T_POINT + 12, np.int64)
     types[: len(named)] = [numbers[descriptor.full_name] for descriptor in named]
     for data in pb.Metric.DESCRIPTOR.oneofs_by_name["data"].fields:
         holder: Any = data.message_type
-        types[otlp_walk.T_DATA + data.number] = numbers[holder.full_name]
+        types[otlp_layout.T_DATA + data.number] = numbers[holder.full_name]
         point = holder.fields_by_name["data_points"].message_type
-        types[otlp_walk.T_POINT + data.number] = numbers[point.full_name]
+        types[otlp_layout.T_POINT + data.number] = numbers[point.full_name]
     return schema, types
 
 

@@ -19,9 +19,7 @@ from edgeobs.ingest.histogram_walk import FULL, ODD, Room, columns, room, times
 from edgeobs.ingest.intern import Interner
 from edgeobs.ingest.remote_write import About, about_v1, about_v2, admit
 from edgeobs.ingest.remote_write_columns import Histograms, Samples, points
-from edgeobs.ingest.remote_write_messages import messages
-from edgeobs.ingest.remote_write_series import Families
-from edgeobs.ingest.remote_write_walk import (
+from edgeobs.ingest.remote_write_layout import (
     EXEMPLARS,
     HISTOGRAMS,
     MISSES,
@@ -30,12 +28,11 @@ from edgeobs.ingest.remote_write_walk import (
     Known,
     Out,
     Symbols,
-    count_symbols,
-    read_symbols,
     space,
-    walk_v1,
-    walk_v2,
 )
+from edgeobs.ingest.remote_write_messages import messages
+from edgeobs.ingest.remote_write_series import Families
+from edgeobs.ingest.remote_write_walk import count_symbols, read_symbols, walk_v1, walk_v2
 from edgeobs.ingest.wire import Schema, schema_of
 from edgeobs.signals import Points, Principal
 

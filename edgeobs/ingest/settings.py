@@ -17,6 +17,8 @@ class Limits:
     """Series of all senders together, those that edgeobs derives included."""
     max_series_per_sender: Annotated[int, Ge(1), Le(50_000_000)] = 250_000
     """Series of one sender; a token may set its own."""
+    max_nodes: Annotated[int, Ge(1), Le(1_000_000)] = 10_000
+    """Nodes of all senders together; series of a further one are refused."""
     idle_expiry_s: Annotated[float, Ge(1)] = 3600.0
     """Seconds without a sample after which a series is forgotten."""
 

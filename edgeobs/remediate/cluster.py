@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from edgeobs.remediate.fleet import ClusterNode, Place
 from edgeobs.remediate.settings import Settings
-from edgeobs.signals import Decision, Heartbeat, Outcome
+from edgeobs.signals import Decision, Heartbeat, Outcome, Resource
 
 _INCIDENT = "edgeobs.io/incident"
 _MAX_DONE = 10_000
@@ -49,6 +49,11 @@ class MemoryCluster:
             annotations = {self._settings.opt_in_annotation: "enabled"} if opted_in else {}
             uid = f"memory-{len(self._nodes)}"
             self._nodes[key] = ClusterNode(place.cluster, place.node, uid, 1, labels, annotations)
+
+    def forget(self, places: Iterable[Resource]) -> None:
+        """Nodes that are long gone."""
+        for place in places:
+            self._nodes.pop((place.cluster, place.node), None)
 
     def apply(self, decision: Decision, now_ns: int) -> Outcome:
         """Carry out an allowed decision, once: a second time answers as the first."""
