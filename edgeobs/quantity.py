@@ -5,7 +5,7 @@ from math import isfinite
 _SCALES = {
     "s": (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)),
     "Cel": (("°C", 1.0),),
-    "By": (("GiB", 2.0**30), ("MiB", 2.0**20), ("KiB", 2.0**10)),
+    "By": (("GiB", 2.0**30), ("MiB", 2.0**20), ("KiB", 2.0**10), ("B", 1.0)),
 }
 
 
@@ -15,5 +15,5 @@ def quantity(value: float, unit: str) -> str:
         return "unknown"
     base, slash, per = unit.partition("/")
     scales = _SCALES.get(base, ((base if base not in {"1", ""} and "{" not in base else "", 1.0),))
-    name, scale = next(((n, s) for n, s in scales if abs(value) >= s), scales[-1] if value else scales[0])
+    name, scale = next(((n, s) for n, s in scales if abs(value) >= s or (s == 1.0 and not value)), scales[-1])
     return f"{value / scale:.3g} {name}{slash}{per}".replace(" /", "/").strip()
