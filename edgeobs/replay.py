@@ -48,16 +48,17 @@ class Recording(NamedTuple):
 
 
 def read(path: Path) -> Recording:
-    """A recording from Parquet or CSV. Raises FileNotFoundError, RecordingError."""
+    """A recording from Parquet or CSV. Raises OSError, RecordingError."""
     import polars as pl  # noqa: PLC0415  120 MiB that only replaying needs
 
+    if path.suffix not in {".parquet", ".csv"}:
+        raise RecordingError(f"{path}: expected a name ending in .parquet or .csv")
     try:
-        if path.suffix == ".parquet":
-            frame = pl.read_parquet(path)
-        elif path.suffix == ".csv":
-            frame = pl.read_csv(path, infer_schema_length=None, null_values=_NO_NUMBER)
-        else:
-            raise RecordingError(f"{path}: expected a name ending in .parquet or .csv")
+        with path.open("rb") as file:  # opened here: a path would be taken for a pattern
+            if path.suffix == ".parquet":
+                frame = pl.read_parquet(file)
+            else:
+                frame = pl.read_csv(file, infer_schema_length=None, null_values=_NO_NUMBER)
         recording = _recording(frame, path)
     except pl.exceptions.PolarsError as error:
         raise RecordingError(f"{path}: {' '.join(str(error).split())}") from error
