@@ -78,10 +78,12 @@ class Keeper:
         try:
             if self._store is None:
                 raise StoreError(self.problem)
-            return self._store.take_alerts(alerts)
+            new = self._store.take_alerts(alerts)
         except StoreError as error:
             self._failed(error)
             raise Unavailable(f"alerts cannot be kept: {error}") from error
+        self._works()
+        return new
 
     def commit(self, pipeline: Pipeline, outputs: Outputs, clock: Callable[[], int]) -> list[Decision]:
         """Make a step's outcome durable, then act: an act is on record before it happens.
@@ -109,7 +111,7 @@ class Keeper:
             self._open_store(pipeline, now_ns)
         for incident in pipeline.incidents.fill(now_ns):
             self._hold(incident)
-        waiting = self._incidents or self._unsaved or self._outcomes
+        waiting = self._incidents or self._unsaved or self._outcomes or self.problem
         if waiting and (self.healthy or now_ns - self._tried_ns >= RETRY_NS):
             self._tried_ns = now_ns
             self._save(())
@@ -136,6 +138,8 @@ class Keeper:
         try:
             if self._store is None:
                 raise StoreError(self.problem)
+            if self.problem:
+                self._store.probe()  # there may be nothing to write
             self._store.save(self._incidents.values(), [*self._unsaved, *decisions], list(self._outcomes))
         except StoreError as error:
             self._failed(error)
@@ -143,10 +147,13 @@ class Keeper:
         self._incidents.clear()
         self._unsaved.clear()
         self._outcomes.clear()
+        self._works()
+        return True
+
+    def _works(self) -> None:
         if self.problem:
             log.info("store_recovered")
         self.problem = ""
-        return True
 
     def _failed(self, error: StoreError) -> None:
         self.counts[_ERRORS, "store"] += 1
@@ -166,7 +173,7 @@ class Keeper:
             return
         self._store, self.problem = store, ""
         pipeline.journal = ""
-        self.decisions.extend(decisions)
+        self.decisions = deque([*decisions, *self.decisions], maxlen=_KEPT)
 
     def _restore(self, pipeline: Pipeline) -> None:
         try:

@@ -96,6 +96,11 @@ class Store:
             if newest and self._saves % _PRUNE_EVERY == 0:
                 self._prune(newest)
 
+    def probe(self) -> None:
+        """Write to the disk and change nothing; StoreError when that cannot be done."""
+        with self._transaction() as db:
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
     def take_alerts(self, alerts: Sequence[ExternalAlert]) -> list[ExternalAlert]:
         """Make alerts durable; those not seen before. The same fingerprint, status and start is the same."""
         new: list[ExternalAlert] = []
