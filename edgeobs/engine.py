@@ -104,6 +104,8 @@ class Engine:
         """Wait until a delivery is processed and what it caused is committed (`ingest.delivery.Submit`)."""
         if self._stopping:
             raise Unavailable("edgeobs is stopping")
+        if not self._thread.is_alive():
+            raise Unavailable("the engine's thread does not run")
         size = len(delivery.body)
         if self.waiting_bytes and self.waiting_bytes + size > self.queue_bytes:
             raise Overloaded(retry_after_s=max(1.0, self.lag_s))
@@ -155,8 +157,8 @@ class Engine:
         else:
             self._answer(job, receipt)
         self._bytes_done += len(delivery.body)
-        self.lag_s = (self._clock() - delivery.received_ns) / SECOND
-        self.duration.observe(max(self.lag_s, 0.0))
+        self.lag_s = max(self._clock() - delivery.received_ns, 0) / SECOND  # the clock may have been set back
+        self.duration.observe(self.lag_s)
 
     def _process(self, delivery: Delivery) -> Receipt:
         now = self._clock()

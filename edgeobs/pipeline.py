@@ -133,6 +133,9 @@ class Pipeline:
         A stage that is not in it (a detector new in the configuration) starts with nothing learned. After
         an error the pipeline is not to be used: parts of it are restored.
         """
+        missing = sorted({"features", "heartbeats"} - stages.keys())
+        if missing:
+            raise ValueError(f"the snapshot has no {' and no '.join(missing)}")
         self.table.restore(table, owners)
         for name, detector in self.detectors.items():
             if f"detect.{name}" in stages:
@@ -204,6 +207,8 @@ class Pipeline:
                 self.counts["edgeobs_detector_errors_total", name] += 1
                 continue
             best, first = (scores if first else _higher(best, scores)), False
+        if first:  # nobody could
+            return best
         self.scored += n
         self.counts["edgeobs_samples_scored_total",] += n
         self._node_scores(batch.series, best.score)
