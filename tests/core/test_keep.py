@@ -212,24 +212,19 @@ def test_a_damaged_snapshot_is_refused_and_said(site: Any, harm: Callable[[Path]
     starts_anew(site(), made.now_ns)
 
 
-def test_a_snapshot_that_does_not_fit_is_refused_and_said(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("change", [{"heartbeats": {"schema": np.array([99])}}, {"features": {}}])
+def test_a_snapshot_that_does_not_fit_is_refused_and_said(
+    site: Any, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
     """Whole, and of another version in one of its parts, or without it."""
     made = site()
     made.open()
     made.seconds(WARM_S)
-    state = made.pipeline.state
-    for change in ({"heartbeats": {"schema": np.array([99])}}, {"features": None}):
-        monkeypatch.setattr(
-            made.pipeline,
-            "state",
-            lambda change=change: {k: v for k, v in (state() | change).items() if v is not None},
-        )
-        made.keeper._snapshot(made.pipeline, made.now_ns, wait=True)
-        again = site()
-        again.errors = made.errors.copy()
-        starts_anew(again, made.now_ns)
-    stored(made).close()
+    state = made.pipeline.state() | change
+    monkeypatch.setattr(made.pipeline, "state", lambda: state)
+    made.keeper.close(made.pipeline, made.now_ns)
     made.keeper._store = None
+    starts_anew(site(), made.now_ns)
 
 
 def starts_anew(again: Any, now_ns: int) -> None:
