@@ -129,6 +129,8 @@ class Engine:
 
     def _run(self) -> None:
         self.keeper.open(self.pipeline, self._clock())
+        # What is not over is told again: who is told may not have heard, and has nobody else to refresh it.
+        self.on_news(self.pipeline.incidents.active(), list(self.keeper.decisions))
         self.publish()
         self.open = True
         while True:
