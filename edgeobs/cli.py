@@ -40,6 +40,8 @@ def serve(config: ConfigFile = None) -> None:
     settings = _load(config)
     try:
         asyncio.run(run(settings))
+    except ValueError as error:  # a file that the configuration names
+        _fail(str(error), 2)
     except OSError as error:
         _fail(f"{error}", 1)
 
