@@ -289,6 +289,7 @@ def test_an_alert_counts_once_however_often_it_is_told_and_through_kill_9(run: R
     config: dict[str, Any] = {
         "server": {"http_port": http},
         "alertmanager": {"urls": [url], "refresh_s": 0.5, "lifetime_s": 60},
+        "incidents": {"ongoing_s": 3600},  # no change of its own while it lasts
     }
     labels = {"alertname": "DiskFull", "instance": "edge-17:9100", "zone": "b"}
     alert = {"labels": labels, "annotations": {"summary": "nearly full"}}
