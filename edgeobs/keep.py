@@ -166,8 +166,8 @@ class Keeper:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             store = Store(self.folder / "edgeobs.sqlite", self._settings)
-            decisions = store.decisions()
-            pipeline.restore_history(store.incidents(), decisions, store.alerts(), now_ns)
+            decisions = store.decisions(_KEPT)
+            pipeline.restore_history(store.incidents(), store.ledger(), store.alerts(), now_ns)
         except (StoreError, OSError) as error:
             self._failed(error if isinstance(error, StoreError) else StoreError(str(error)))
             return

@@ -152,7 +152,8 @@ class Pipeline:
     ) -> None:
         """Take up what the store kept, after `restore_state`; all oldest first."""
         self.incidents.restore_incidents(incidents, now_ns)
-        self.remediation.restore(decisions, self.incidents.active())
+        beats = self.heartbeats
+        self.remediation.restore(decisions, self.incidents.active(), now_ns, beats.last_ns, beats.running_ns)
         self._again = list(alerts)
 
     def _fleet(self) -> FleetView:

@@ -294,6 +294,7 @@ class Decision:
     decided_ns: int
     evidence_ns: int = 0  # when the last byte of the request that carried the evidence had arrived
     recorded_ns: int = 0  # when it was durable; 0 until then
+    steady_ns: int = 0  # when it was decided on the clock of budgets (`remediate.Ledger`); 0 is unknown
 
     def text(self) -> str:
         """``would cordon edge-17: …``, ``held: …``, ``denied: …``."""

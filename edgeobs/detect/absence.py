@@ -13,6 +13,7 @@ from edgeobs.series import SeriesTable
 from edgeobs.signals import SECOND, Absence, Bools, Heartbeat, HeartState, Int32s, Int64s, Resource, Source
 
 _SCHEMA = 1
+_SILENT = "the node sends nothing"
 _LATE = 0.4  # of the time after which something is silent
 _GROWN_UP = 3  # beats after which a node's silence means something
 _EXPORTER_GROWN_UP = 10  # an exporter's: counters that only speak when they change are no heartbeat
@@ -32,6 +33,7 @@ class Heartbeats:
         self._nodes, self._exporters = Clocks(), Clocks()
         self._groups = Groups(table)
         self._last_ns, self._running_ns = 0, 0
+        self._places: list[Resource] = []  # by node
         self._zone_of = np.zeros(0, np.int64)  # by node
         self._zones: dict[tuple[str, str], int] = {}
 
@@ -51,12 +53,14 @@ class Heartbeats:
     def beats(self, now_ns: int) -> list[Heartbeat]:
         """One a node, in order of their ids."""
         self._advance(now_ns)
-        rows, states = self._nodes.rows, self._states()
-        return [
-            Heartbeat(self._place(node), _STATES[state], int(rows[node, HEARD]), int(rows[node, INTERVAL]))
-            for node, state in enumerate(states.tolist())
-            if rows[node, BEATS] > 0
-        ]
+        states = self._states()
+        self._learn_places(len(states))
+        rows = self._nodes.rows[: len(states)]
+        known = np.flatnonzero(rows[:, BEATS] > 0)
+        heard, interval = rows[known][:, [HEARD, INTERVAL]].astype(np.int64).T.tolist()
+        places = [self._places[node] for node in known.tolist()]
+        spoken = [_STATES[state] for state in states[known].tolist()]
+        return list(map(Heartbeat, places, spoken, heard, interval))
 
     def absences(self, now_ns: int) -> list[Absence]:
         """All that hold now.
@@ -80,8 +84,7 @@ class Heartbeats:
     def forget_nodes(self, nodes: Sequence[int]) -> None:
         """Nodes that are retired, and whose ids may be given to others."""
         self._nodes.rows[list(nodes)] = 0.0
-        self._zone_of = np.zeros(0, np.int32)
-        self._zones = {}
+        self._places, self._zone_of, self._zones = [], np.zeros(0, np.int64), {}
 
     def state(self) -> State:
         """A copy of all that was learned, and when."""
@@ -126,6 +129,16 @@ class Heartbeats:
         self._exporters.rows[now[known]] = exporters[before[known]]
         self._last_ns, self._running_ns = clock.tolist()
 
+    @property
+    def last_ns(self) -> int:
+        """Our clock when something was last asked; 0: never."""
+        return self._last_ns
+
+    @property
+    def running_ns(self) -> int:
+        """How long we have looked on, in all runs: our clock without steps, pauses and time we were down."""
+        return self._running_ns
+
     def _advance(self, now_ns: int) -> None:
         gone = now_ns - self._last_ns
         if self._running_ns == 0:
@@ -141,9 +154,6 @@ class Heartbeats:
         state = np.select([quiet > limit, quiet > _LATE * limit], [SILENT, LATE], ALIVE)
         state = np.where(rows[:, BEATS] < _GROWN_UP, YOUNG, state)
         return np.where((quiet > s.retired_s * SECOND) | (rows[:, BEATS] == 0), RETIRED, state)
-
-    def _place(self, node: int) -> Resource:
-        return self.table.nodes[node].resource.place()
 
     def _exporters_absent(self, states: Int64s) -> list[Absence]:
         """By source, so that a program that stopped is one absence however much it exported."""
@@ -181,37 +191,55 @@ class Heartbeats:
         need = np.maximum(2, np.ceil(self.settings.zone_share * alive))
         # The first of a zone to be silent for long enough finds the others late already: they go together.
         lost = (dark >= need) & (np.bincount(zone_of[silent], minlength=count) > 0)
-        found, cut_off = [], set[str]()
-        clusters = {cluster for cluster, _ in self._zones}
-        for cluster in sorted(clusters):
-            zones = [z for (c, _), z in self._zones.items() if c == cluster and alive[z]]
-            gone = [z for z in zones if lost[z]]
-            nameless = self._zones.get((cluster, ""), -1)
-            if (len(gone) >= 2 and 2 * len(gone) > len(zones)) or nameless in gone:
-                cut_off.add(cluster)
-                which = np.isin(zone_of, gone)
-                found.append(self._dark("cluster", Resource(cluster), which & live, which & missing))
-        for (cluster, zone), z in self._zones.items():
-            if lost[z] and cluster not in cut_off:
-                which = zone_of == z
-                found.append(self._dark("zone", Resource(cluster, zone), which & live, which & missing))
-        for node in np.flatnonzero(silent & ~lost[zone_of]).tolist():
-            heard = int(self._nodes.rows[node, HEARD])
-            found.append(Absence("node", self._place(node), heard, "the node sends nothing"))
+        found = self._zones_absent(zone_of, alive, lost, missing) if lost.any() else []
+        nodes = np.flatnonzero(silent & ~lost[zone_of])
+        since = self._nodes.rows[nodes, HEARD].astype(np.int64).tolist()
+        places = [self._places[node] for node in nodes.tolist()]
+        found += [Absence("node", place, at, _SILENT) for place, at in zip(places, since, strict=True)]
         return found
 
+    def _zones_absent(self, zone_of: Int64s, alive: Int64s, lost: Bools, missing: Bools) -> list[Absence]:
+        """Dark zones, or the cluster in place of its own when most of them are, or the nameless one."""
+        zones = dict[str, list[int]]()
+        for (cluster, _), zone in self._zones.items():
+            if alive[zone]:
+                zones.setdefault(cluster, []).append(zone)
+        names = [name for _, name in self._zones]
+        members = self._missing_by_zone(zone_of, missing)
+        wide, narrow = list[Absence](), list[Absence]()
+        for cluster, known in zones.items():
+            gone = [zone for zone in known if lost[zone]]
+            cut_off = len(gone) >= 2 and 2 * len(gone) > len(known)
+            if cut_off or any(not names[zone] for zone in gone):
+                nodes = np.concatenate([members[zone] for zone in gone])
+                wide.append(self._dark("cluster", Resource(cluster), nodes, int(alive[gone].sum())))
+                continue
+            for zone in gone:
+                place = Resource(cluster, names[zone])
+                narrow.append(self._dark("zone", place, members[zone], int(alive[zone])))
+        return wide + narrow
+
+    def _missing_by_zone(self, zone_of: Int64s, missing: Bools) -> list[Int64s]:
+        nodes = np.flatnonzero(missing)
+        nodes = nodes[np.argsort(zone_of[nodes], kind="stable")]
+        return np.split(nodes, np.searchsorted(zone_of[nodes], np.arange(1, len(self._zones))))
+
     def _dark(
-        self, scope: Literal["zone", "cluster"], place: Resource, live: Bools, missing: Bools
+        self, scope: Literal["zone", "cluster"], place: Resource, missing: Int64s, alive: int
     ) -> Absence:
-        heard = np.sort(self._nodes.rows[np.flatnonzero(missing), HEARD])
-        enough = int(np.ceil(self.settings.zone_share * np.count_nonzero(live)))
+        heard = np.sort(self._nodes.rows[missing, HEARD])
+        enough = int(np.ceil(self.settings.zone_share * alive))
         since = int(heard[min(max(enough, 2), len(heard)) - 1])  # when enough of them had fallen silent
-        text = f"{len(heard)} of {np.count_nonzero(live)} nodes silent"
-        return Absence(scope, place, since, text)
+        return Absence(scope, place, since, f"{len(heard)} of {alive} nodes silent")
 
     def _zones_of(self, nodes: int) -> Int64s:
-        for node in range(len(self._zone_of), nodes):
-            place = self._place(node)
-            self._zones.setdefault((place.cluster, place.zone), len(self._zones))
-            self._zone_of = np.append(self._zone_of, self._zones[place.cluster, place.zone])
+        self._learn_places(nodes)
+        new = [(place.cluster, place.zone) for place in self._places[len(self._zone_of) : nodes]]
+        if new:
+            numbers = [self._zones.setdefault(zone, len(self._zones)) for zone in new]
+            self._zone_of = np.append(self._zone_of, np.array(numbers, np.int64))
         return self._zone_of[:nodes]
+
+    def _learn_places(self, nodes: int) -> None:
+        new = self.table.nodes[len(self._places) : nodes]
+        self._places += [source.resource.place() for source in new]

@@ -3,10 +3,10 @@
 A resolved incident is final: what returns is a new one. Flapping is what the hold time is for.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 
-from edgeobs.incidents.case import Case
+from edgeobs.incidents.case import Case, scope_of
 from edgeobs.incidents.exhibit import Exhibit, of_absence, of_alert, of_evidence, of_series
 from edgeobs.incidents.history import History
 from edgeobs.incidents.points import fitted
@@ -29,6 +29,9 @@ OWN_ALERT = "EdgeobsIncident"
 
 _FILL_AT_ONCE = 4  # plots completed per call: each is a look through the whole history, some 0.5 ms
 _SWEEP_NS = SECOND // 2
+_SAME_NS = SECOND // 2  # absences that nobody looked at anew are not taken in again within this time
+_WIDE = ("zone", "cluster")
+_SIMULATED = ("edgeobs.simulated", "true")
 _RECENT_POINTS = 60
 
 
@@ -55,6 +58,10 @@ class Incidents:
         self._point_limit = settings.max_points
         self._over: list[Incident] = []  # restored only to be resolved: told at the next step
         self._swept_ns = 0
+        self._opened: Counter[str] = Counter()  # scope → incidents open now
+        self._absent: tuple[Sequence[Absence], int] = ((), 0)  # as last taken in, and when
+        self._no_room: set[Resource] = set()  # who is absent and would be an incident, were there room
+        self._simulated: set[Resource] | None = None  # nodes, zones and clusters; made when first asked for
 
     def step(
         self,
@@ -76,7 +83,7 @@ class Incidents:
             Those not seen before.
 
         """
-        self._changed = {}
+        self._changed, self._simulated = {}, None
         self._history.append(batch, scores)
         self._take_samples(batch, scores, now_ns)
         self._take_absences(absences, now_ns)
@@ -127,6 +134,7 @@ class Incidents:
                 self._supersede(case, newer, now_ns)
                 continue
             self._cases[case.place] = case
+            self._opened[case.scope] += 1
             for exhibit in case.live():
                 if exhibit.source == "series":
                     wanted[exhibit.place, exhibit.text] = exhibit
@@ -164,26 +172,44 @@ class Incidents:
                 self._open(case, now_ns)
 
     def _take_absences(self, absences: Sequence[Absence], now_ns: int) -> None:
-        wide = {a.place: a for a in absences if a.scope in {"zone", "cluster"}}
-        for absence in sorted(absences, key=lambda a: a.scope not in {"zone", "cluster"}):
-            place = absence.place
-            zone, cluster = place._replace(node=""), place._replace(node="", zone="")
-            covered = absence.scope != "cluster" and cluster in wide
-            if covered or (absence.scope not in {"zone", "cluster"} and zone in wide):
+        before, taken_ns = self._absent
+        if absences is before and 0 <= now_ns - taken_ns < _SAME_NS:
+            return
+        self._absent = absences, now_ns
+        no_room, self._no_room = self._no_room, set()
+        wide = {a.place for a in absences if a.scope in _WIDE}
+        for absence in sorted(absences, key=lambda a: a.scope not in _WIDE):
+            if wide and _covered(absence, wide):
                 continue
-            case = self._case(place, own=True)
-            exhibit = of_absence(absence, now_ns)
-            known = case.exhibits.get(exhibit.key)
-            if known is not None and not known.calm:
-                known.heard_ns = known.last_ns = now_ns
-                known.text, case.shown = absence.detail, None
-                self._open(case, now_ns)
-                continue
-            if self._add(case, exhibit):
-                self._open(case, now_ns)
-            if absence.scope in {"zone", "cluster"} and case.id:
-                case.covers = True
-                self._absorb(case, now_ns)
+            if self._has_room(absence, no_room):
+                self._take_absence(absence, now_ns)
+
+    def _has_room(self, absence: Absence, told: set[Resource]) -> bool:
+        """Whether it has a case or may have one; if not, it is counted when it is new."""
+        place = absence.place
+        if place in self._cases:
+            return True
+        scope = scope_of(place)
+        if self._opened[scope] < self._settings.max_active:
+            return True
+        self._no_room.add(place)
+        self._counts["edgeobs_incidents_dropped_total", scope] += place not in told
+        return False
+
+    def _take_absence(self, absence: Absence, now_ns: int) -> None:
+        case = self._case(absence.place, own=True)
+        exhibit = of_absence(absence, now_ns)
+        known = case.exhibits.get(exhibit.key)
+        if known is not None and not known.calm:
+            known.heard_ns = known.last_ns = now_ns
+            known.text, case.shown = absence.detail, None
+            self._open(case, now_ns)
+            return
+        if self._add(case, exhibit):
+            self._open(case, now_ns)
+        if absence.scope in _WIDE and case.id:
+            case.covers = True
+            self._absorb(case, now_ns)
 
     def _take_alert(self, alert: ExternalAlert, now_ns: int) -> None:
         if alert.name == OWN_ALERT:
@@ -201,9 +227,12 @@ class Incidents:
             del self._cases[case.place]
 
     def _resolve_alert(self, exhibit: Exhibit, alert: ExternalAlert, now_ns: int) -> None:
-        for case in self._cases.values():
-            known = case.exhibits.get(exhibit.key)
-            if known is not None and known.source == "alert" and known.onset_ns <= alert.starts_ns:
+        place = alert.place
+        for wide in {place, place._replace(node=""), place._replace(node="", zone="")}:
+            known = self._cases[wide].exhibits.get(exhibit.key) if wide in self._cases else None
+            if known is None or known.source != "alert" or known.place[:3] != place[:3]:
+                continue
+            if known.onset_ns <= alert.starts_ns:
                 known.ends_ns, known.last_ns = now_ns, alert.ends_ns or now_ns
                 self._swept_ns = 0
 
@@ -238,16 +267,17 @@ class Incidents:
         if case.id or not case.convinces(now_ns, self._settings):
             return
         scope = case.scope
-        if sum(1 for c in self._cases.values() if c.id and c.scope == scope) >= self._settings.max_active:
+        if self._opened[scope] >= self._settings.max_active:
             self._counts["edgeobs_incidents_dropped_total", scope] += not case.refused
             case.refused = True
             return
         for key in [k for k, exhibit in case.exhibits.items() if exhibit.calm]:
             del case.exhibits[key]
         case.open(now_ns)
+        self._opened[scope] += 1
         for exhibit in case.exhibits.values():
             self._queue(case, exhibit)
-        case.simulated = self._simulated(case.place)
+        case.simulated = self._is_simulated(case.place)
         self._counts["edgeobs_incidents_opened_total", scope] += 1
         self._changed[id(case)] = case
         if scope == "node":
@@ -262,8 +292,10 @@ class Incidents:
         together = [
             c for c in self._members(zone) if c.id and c.opened_ns >= since and not c.only_absences()
         ]  # fmt: skip
-        known = sum(1 for p in self._table.by_place if p._replace(node="") == zone)
-        if len(together) < max(self._settings.zone_nodes, self._settings.zone_share * known):
+        if len(together) < self._settings.zone_nodes:
+            return
+        known = sum(_inside(each, zone) for each in self._table.by_place)
+        if len(together) < self._settings.zone_share * known:
             return
         case = self._case(zone)
         strongest = sorted(
@@ -290,14 +322,14 @@ class Incidents:
 
     def _members(self, wide: Resource) -> list[Case]:
         """The cases inside a zone, or inside a cluster."""
-        if wide.zone:
-            return [c for c in self._cases.values() if c.place.node and c.place._replace(node="") == wide]
-        return [c for c in self._cases.values() if c.place.cluster == wide.cluster]
+        nodes = bool(wide.zone)
+        return [c for c in self._cases.values() if _inside(c.place, wide) and (c.place.node or not nodes)]
 
     def _resolve(self, case: Case, now_ns: int) -> None:
         del self._cases[case.place]
         if not case.id:
             return
+        self._opened[case.scope] -= 1
         case.resolved_ns, case.shown = now_ns, None
         self._changed[id(case)] = case
         for exhibit in case.exhibits.values():
@@ -330,9 +362,22 @@ class Incidents:
     def _plain(self, case: Case, now_ns: int) -> Incident:
         return case.incident(now_ns, self._settings)
 
-    def _simulated(self, place: Resource) -> bool:
-        numbers = (n for p, n in self._table.by_place.items() if _inside(p, place))
-        return any(("edgeobs.simulated", "true") in self._table.nodes[n].attributes for n in numbers)
+    def _is_simulated(self, place: Resource) -> bool:
+        if self._simulated is None:
+            self._simulated = set()
+            for node, number in self._table.by_place.items():
+                if _SIMULATED in self._table.nodes[number].attributes:
+                    cluster, zone = node.cluster, node.zone
+                    self._simulated |= {node, Resource(cluster, zone), Resource(cluster)}
+        return place in self._simulated
+
+
+def _covered(absence: Absence, wide: set[Resource]) -> bool:
+    """Whether a zone or cluster that is absent as a whole says it already."""
+    cluster, zone = absence.place.cluster, absence.place.zone
+    if absence.scope == "cluster":
+        return False
+    return Resource(cluster) in wide or (absence.scope != "zone" and Resource(cluster, zone) in wide)
 
 
 def _inside(node: Resource, place: Resource) -> bool:

@@ -41,6 +41,8 @@ class MemoryCluster:
     def learn(self, beats: Iterable[Heartbeat], *, opted_in: bool = False) -> None:
         """List the nodes that are heard, labelled with the zone they name; for a demo without a cluster."""
         for beat in beats:
+            if beat.state == "retired":
+                continue
             place = beat.place
             key = place.cluster, place.node
             if key in self._nodes or len(self._nodes) >= self._limit:

@@ -72,16 +72,37 @@ class FleetView:
     zones: dict[Place, ZoneView]
     journal: str = ""  # why decisions cannot be made durable; empty while they can
 
+    # Made once: every rule on every action asks.
+    _members: dict[Place, list[NodeView]] = field(init=False, default_factory=dict, compare=False)  # by zone
+    _clusters: dict[str, list[NodeView]] = field(init=False, default_factory=dict, compare=False)
+
+    _dark: dict[float, int] = field(init=False, default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        for node in self.nodes.values():
+            self._members.setdefault((node.cluster, node.zone or node.telemetry_zone), []).append(node)
+            self._clusters.setdefault(node.cluster, []).append(node)
+
+    def dark(self, share: float) -> int:
+        """How many zones are dark."""
+        if share not in self._dark:
+            self._dark[share] = sum(zone.dark(share) for zone in self.zones.values())
+        return self._dark[share]
+
+    def zone(self, cluster: str, zone: str) -> list[NodeView]:
+        """The nodes of a zone: as the cluster labels them, else as they say themselves."""
+        return self._members.get((cluster, zone), [])
+
+    def cluster(self, cluster: str) -> list[NodeView]:
+        """The nodes of a cluster."""
+        return self._clusters.get(cluster, [])
+
     def targets(self, target: Resource) -> list[NodeView]:
         """The nodes that an action is about: one, or all of a zone; empty when nothing is known of it."""
         if target.node:
             node = self.nodes.get((target.cluster, target.node))
             return [node] if node is not None else []
-        return [
-            node
-            for node in self.nodes.values()
-            if node.cluster == target.cluster and (node.zone or node.telemetry_zone) == target.zone
-        ]
+        return self.zone(target.cluster, target.zone)
 
 
 def fleet_view(

@@ -39,12 +39,16 @@ class Guard:
 
     def decide(self, action: Action, fleet: FleetView, now_ns: int) -> Decision:
         """Check an action and record the decision, so that the next one sees it."""
+        self.ledger.look(now_ns)
         decision = self.consider(action, fleet, now_ns)
         self.record(decision)
         return decision
 
     def consider(self, action: Action, fleet: FleetView, now_ns: int) -> Decision:
-        """The same without recording: denied when any rule denies, else held when any holds."""
+        """The same without recording: denied when any rule denies, else held when any holds.
+
+        Budgets are as of the ledger's last look.
+        """
         scene = Scene(
             action, fleet.targets(action.target), fleet, self.ledger, self.settings, self._policies, now_ns
         )
@@ -53,7 +57,7 @@ class Guard:
         if worst.verdict == "allowed":
             worst = Check(ALL, "allowed", action.reason)
         return Decision(
-            id=decision_id(action, worst.rule, now_ns),
+            id=decision_id(action, worst.rule, now_ns, self.ledger.steady_ns),
             action=action,
             verdict=worst.verdict,
             rule=worst.rule,
@@ -61,6 +65,7 @@ class Guard:
             checks=checks,
             dry_run=is_dry(scene),
             decided_ns=now_ns,
+            steady_ns=self.ledger.steady_ns,
         )
 
     def record(self, decision: Decision) -> None:
@@ -69,7 +74,8 @@ class Guard:
         self._counts["edgeobs_decisions_total", decision.action.verb, decision.verdict, decision.rule] += 1
 
 
-def decision_id(action: Action, rule: str, now_ns: int) -> str:
-    """The same in every replay of the same data."""
-    seed = "\0".join((action.incident, action.verb, *action.target[:3], rule, str(now_ns)))
+def decision_id(action: Action, rule: str, now_ns: int, steady_ns: int) -> str:
+    """The same in every replay of the same data; a clock set back makes none twice."""
+    times = str(now_ns), str(steady_ns)
+    seed = "\0".join((action.incident, action.verb, *action.target[:3], rule, *times))
     return "dec-" + blake2b(seed.encode(), digest_size=6).hexdigest()

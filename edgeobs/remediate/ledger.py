@@ -7,6 +7,17 @@ from typing import NamedTuple
 from edgeobs.signals import SECOND, Decision, Incident, Resource, Verb
 
 HOUR_NS = 3600 * SECOND
+STEP_NS = 600 * SECOND
+"""Time between two looks from which our clock was set, or we stood still."""
+
+SETTLE_NS = 300 * SECOND
+"""How long after such a step nothing new is done."""
+
+WITHDRAWN = "withdrawn"
+"""The rule of a decision that ends a held proposal nobody makes any more."""
+
+FULL = "full"
+"""The rule of a decision on a proposal for which there was no room."""
 
 
 class Key(NamedTuple):
@@ -21,15 +32,40 @@ class Ledger:
     """Allowed decisions that still count, and the last word on proposals that were not allowed.
 
     An allowed decision is in flight until its incident is resolved; dry-run makes no difference.
+
+    Ages are told by a clock of its own, which `look` moves by as much as our clock moved since the last
+    look: not at all when that went backward or by more than `STEP_NS`, nor while we are down. So it never
+    runs ahead of real time by more than `STEP_NS`, and no setting of the clock frees a budget.
     """
 
     allowed: dict[Key, Decision] = field(default_factory=dict)  # in flight
     past: list[Decision] = field(default_factory=list)  # allowed, in order of time, for rates and cool-downs
     pending: dict[Key, Decision] = field(default_factory=dict)  # held or denied
+    last_ns: int = 0  # our clock at the last look; 0: none yet
+    steady_ns: int = SECOND  # the clock of budgets
+    settled_ns: int = 0  # nothing new before this time of it
+
+    def look(self, now_ns: int) -> None:
+        """Let time pass; to be called all the time, and before anything is decided."""
+        gone = now_ns - self.last_ns if self.last_ns else 0
+        if 0 <= gone <= STEP_NS:
+            self.steady_ns += gone
+        else:
+            self.settled_ns = self.steady_ns + SETTLE_NS
+        self.last_ns = now_ns
+
+    def resume(self, now_ns: int) -> None:
+        """The first look after a restart: whatever our clock says has passed, nothing of it counts."""
+        steady_ns = self.steady_ns
+        self.look(now_ns)
+        self.steady_ns = steady_ns
 
     def record(self, decision: Decision) -> None:
         """Remember a decision."""
         key = Key(decision.action.incident, decision.action.verb)
+        if decision.rule in {WITHDRAWN, FULL}:
+            self.pending.pop(key, None)
+            return
         if decision.verdict != "allowed":
             self.pending[key] = decision
             return
@@ -48,22 +84,47 @@ class Ledger:
         self.allowed.pop(Key(decision.action.incident, decision.action.verb), None)
         self.past = [each for each in self.past if each.id != decision.id]
 
-    def forget(self, now_ns: int, cooldown_s: float) -> None:
+    def forget(self, cooldown_s: float) -> None:
         """Let go of what no rate or cool-down looks back to."""
-        since = now_ns - max(HOUR_NS, int(cooldown_s * SECOND))
-        self.past = [each for each in self.past if each.decided_ns > since]
+        self.past = self.since(max(HOUR_NS, int(cooldown_s * SECOND)))
+
+    def since(self, back_ns: int) -> list[Decision]:
+        """What was allowed within so long."""
+        return [each for each in self.past if self.age(each) < back_ns]
+
+    def age(self, decision: Decision) -> int:
+        """How long ago it was decided, nanoseconds, ≥ 0; where that is unknown, 0."""
+        return self.steady_ns - decision.steady_ns if decision.steady_ns else 0
 
     def in_flight(self) -> set[Resource]:
         """What is under an allowed action: nodes, or zones as a whole (node empty)."""
         return {decision.action.target for decision in self.allowed.values()}
 
     @staticmethod
-    def rebuilt(decisions: Iterable[Decision], active: Iterable[Incident]) -> "Ledger":
-        """The ledger as it was: from kept decisions, oldest first, and the incidents not over."""
+    def rebuilt(
+        decisions: Iterable[Decision], active: Iterable[Incident], last_ns: int = 0, steady_ns: int = 0
+    ) -> "Ledger":
+        """The ledger as it was.
+
+        Parameters
+        ----------
+        decisions
+            What was kept, oldest first.
+        active
+            The incidents that are not over.
+        last_ns, steady_ns
+            Our clock when it was last looked at (0: as of the last decision), and how far the clock of
+            budgets had come at least; no less than at the last decision.
+
+        """
         alive = {incident.id for incident in active}
-        ledger = Ledger()
+        ledger = Ledger(last_ns=last_ns, steady_ns=max(steady_ns, SECOND))
         for decision in decisions:
             ledger.record(decision)
+            ledger.last_ns = ledger.last_ns if last_ns else decision.decided_ns
+            ledger.steady_ns = max(ledger.steady_ns, decision.steady_ns)
+            if any(check[:2] == ("clock", "held") for check in decision.checks):
+                ledger.settled_ns = decision.steady_ns + SETTLE_NS
         for key in {*ledger.allowed, *ledger.pending}:
             if key.incident not in alive:
                 ledger.close(key.incident)

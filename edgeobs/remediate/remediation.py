@@ -5,15 +5,10 @@ from dataclasses import replace
 
 from edgeobs.remediate.fleet import FleetView
 from edgeobs.remediate.guard import Guard, decision_id
-from edgeobs.remediate.ledger import Key, Ledger
+from edgeobs.remediate.ledger import FULL, WITHDRAWN, Key, Ledger
 from edgeobs.remediate.policies import POLICIES, Policy
 from edgeobs.remediate.settings import Settings
 from edgeobs.signals import SECOND, Action, Counts, Decision, Incident
-
-WITHDRAWN = "withdrawn"
-"""The rule of a decision that ends a held proposal nobody makes any more."""
-
-_FULL = "full"
 
 
 def propose(
@@ -34,7 +29,8 @@ class Remediation:
 
     Each incident and verb is decided once. What was held or denied is looked at again every ``recheck_s``
     and decided anew when the verdict or the rule has changed; what is held and no longer proposed is
-    withdrawn. An allowed action is in flight until its incident is resolved.
+    withdrawn. An allowed action is in flight until its incident is resolved. A proposal for which there is no
+    room is denied, once, and decided when there is room.
     """
 
     def __init__(self, settings: Settings, counts: Counts, policies: Mapping[str, Policy] = POLICIES) -> None:
@@ -42,6 +38,7 @@ class Remediation:
         self.guard = Guard(settings, counts, policies)
         self._counts = counts
         self._looked_ns = 0
+        self._no_room: set[Key] = set()  # proposals that were told so
 
     def step(
         self,
@@ -62,6 +59,7 @@ class Remediation:
             Called for the world as it is now, when there is something to decide.
 
         """
+        self.guard.ledger.look(now_ns)
         decisions: list[Decision] = []
         for incident in changed:
             if incident.state == "resolved":
@@ -76,7 +74,8 @@ class Remediation:
         gone = [key for key in pending if key.incident in ids and key not in proposed]
         if all_due:
             gone += [key for key in pending if key.incident not in ids]
-            self.guard.ledger.forget(now_ns, self.settings.cooldown_s or 0.0)
+            self.guard.ledger.forget(self.settings.cooldown_s or 0.0)
+            self._no_room &= proposed
         decisions += self._withdraw([pending.pop(key) for key in gone], "it is no longer proposed", now_ns)
         due = [action for action in actions if self._open(action, now_ns)]
         if due:
@@ -93,11 +92,22 @@ class Remediation:
         self.guard.record(denied)
         return denied
 
-    def restore(self, decisions: Iterable[Decision], active: Iterable[Incident]) -> None:
-        """Take up where a store's rows leave off; ``decisions`` oldest first. Budgets go on as they were."""
-        ledger = self.guard.ledger
-        since = [*ledger.past, *ledger.pending.values()]  # none, unless the store was opened late
-        self.guard.ledger = Ledger.rebuilt([*decisions, *since], active)
+    def restore(
+        self,
+        decisions: Iterable[Decision],
+        active: Iterable[Incident],
+        now_ns: int,
+        last_ns: int = 0,
+        steady_ns: int = 0,
+    ) -> None:
+        """Take up where a store's rows leave off; the other parameters as of `Ledger.rebuilt`."""
+        ours = self.guard.ledger
+        since = [*ours.past, *ours.pending.values()]  # none, unless the store was opened late
+        steady_ns = max(steady_ns, ours.steady_ns)
+        ledger = Ledger.rebuilt([*decisions, *since], active, ours.last_ns or last_ns, steady_ns)
+        ledger.settled_ns = max(ledger.settled_ns, ours.settled_ns)
+        ledger.resume(now_ns)
+        self.guard.ledger = ledger
 
     def _due(self, now_ns: int) -> bool:
         due = now_ns < self._looked_ns or now_ns - self._looked_ns >= self.settings.recheck_s * SECOND
@@ -120,19 +130,34 @@ class Remediation:
             return []
         known = pending.get(key)
         if known is None and len(pending) >= self.settings.max_pending:
-            self._counts["edgeobs_decisions_total", action.verb, "denied", _FULL] += 1
-            return []
+            return self._refuse(key, action, now_ns)
+        self._no_room.discard(key)
         decision = self.guard.consider(action, fleet, now_ns)
         if known is not None and (known.verdict, known.rule) == (decision.verdict, decision.rule):
             return []
         self.guard.record(decision)
         return [decision]
 
+    def _refuse(self, key: Key, action: Action, now_ns: int) -> list[Decision]:
+        """No room to remember it by: denied, and told once."""
+        if key in self._no_room:
+            return []
+        self._no_room.add(key)
+        steady, most = self.guard.ledger.steady_ns, self.settings.max_pending
+        decision = Decision(
+            id=decision_id(action, FULL, now_ns, steady), action=action, verdict="denied", rule=FULL,
+            reason=f"{most} proposals are held or denied already", checks=(), dry_run=self.settings.dry_run,
+            decided_ns=now_ns, steady_ns=steady,
+        )  # fmt: skip
+        self.guard.record(decision)
+        return [decision]
+
     def _withdraw(self, decisions: Iterable[Decision], reason: str, now_ns: int) -> list[Decision]:
+        steady = self.guard.ledger.steady_ns
         ended = [
             replace(
-                each, id=decision_id(each.action, WITHDRAWN, now_ns), verdict="denied", rule=WITHDRAWN,
-                reason=reason, checks=(), decided_ns=now_ns,
+                each, id=decision_id(each.action, WITHDRAWN, now_ns, steady), verdict="denied",
+                rule=WITHDRAWN, reason=reason, checks=(), decided_ns=now_ns, steady_ns=steady,
             )
             for each in decisions
             if each.verdict == "held"

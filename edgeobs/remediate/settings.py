@@ -39,8 +39,8 @@ class Settings:
     per_hour: Annotated[int, Ge(0)] | None = 6
     """Actions allowed in any hour, over all clusters."""
 
-    cooldown_s: Annotated[float, Ge(0)] | None = 1800.0
-    """Time after an action on a node before another incident may act on it, seconds."""
+    cooldown_s: Annotated[float, Ge(0), Le(604_800)] | None = 1800.0
+    """Time after an action on a node before another incident may act on it, seconds; at most a week."""
 
     zone_hold_share: Annotated[float, Gt(0), Le(1)] = 0.5
     """Share of silent nodes from which a zone counts as dark and is held, in (0, 1]."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from edgeobs.incidents import Incidents, Settings
 from edgeobs.incidents.history import History
 from edgeobs.incidents.points import fitted
-from edgeobs.incidents.words import quantity
+from edgeobs.quantity import quantity
 from edgeobs.signals import SECOND, Batch, ExternalAlert, Point, Resource, Scores
 
 DISK = ("a1", "system_disk_latency_seconds")
@@ -124,6 +124,36 @@ def test_foreign_alerts_come_and_go(world: Any) -> None:
     resolved = alert._replace(status="resolved", ends_ns=world.now_ns)
     (over,) = world.step({}, alerts=[resolved])
     assert over.state == "resolved"
+
+
+def test_an_end_told_of_another_place_ends_nothing(world: Any) -> None:
+    place = world.place("a1")
+    alert = ExternalAlert("f1", "firing", place, "Hot", "a1 is hot", world.now_ns, 0)
+    world.step({}, alerts=[alert])
+    for other in (place._replace(cluster="x"), place._replace(zone="b"), place._replace(node="a2")):
+        forged = alert._replace(status="resolved", place=other, ends_ns=world.now_ns)
+        assert not world.step({}, alerts=[forged])
+        assert not world.run(3)
+    again = Incidents(world.table, world.settings, world.counts)
+    again.restore_incidents(world.incidents.active(), world.now_ns)
+    world.incidents = again
+    (over,) = world.step({}, alerts=[alert._replace(status="resolved", ends_ns=world.now_ns)])
+    assert over.state == "resolved"
+
+
+def test_absences_beyond_the_bound_are_counted_once_and_cost_no_case(
+    make_world: Callable[[Settings], Any],
+) -> None:
+    world = make_world(Settings(max_active=3))
+    absences = [world.absence("node", world.place(f"a{i}")) for i in range(50)]
+    for _ in range(10):
+        world.step({}, list(absences))
+    assert len(world.incidents.active()) == 3
+    assert len(world.incidents._cases) == 3
+    assert world.counts["edgeobs_incidents_dropped_total", "node"] == 47
+    world.run(70, absences=absences[40:])
+    assert [i.place for i in world.incidents.active()] == [a.place for a in absences[40:43]]
+    assert world.counts["edgeobs_incidents_dropped_total", "node"] == 47
 
 
 def test_our_own_alerts_told_back_are_no_news(world: Any) -> None:

@@ -5,12 +5,15 @@ import sqlite3
 from dataclasses import replace
 from math import isnan, nan
 from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgeobs.incidents import Settings, Store, StoreError, codec
+from edgeobs.incidents.store import LOOK_BACK_NS
+from edgeobs.remediate import Settings as Remediate
 from edgeobs.signals import (
     SECOND,
     Action,
@@ -22,6 +25,7 @@ from edgeobs.signals import (
     Outcome,
     Point,
     Resource,
+    Verdict,
 )
 
 T = 1_700_000_000 * SECOND + 1
@@ -83,10 +87,90 @@ def test_an_alert_is_taken_once(path: Path) -> None:
     store.close()
 
 
+def resolved(name: str, at_ns: int) -> Incident:
+    return replace(
+        INCIDENT, id=name, state="resolved", opened_ns=at_ns, updated_ns=at_ns, resolved_ns=at_ns, evidence=()
+    )
+
+
+def decided(name: str, incident: str, verdict: Verdict, at_s: int) -> Decision:
+    action = replace(DECISION.action, incident=incident)
+    when = T + at_s * SECOND
+    return replace(
+        DECISION, id=name, action=action, verdict=verdict, decided_ns=when, steady_ns=(at_s + 1) * SECOND
+    )
+
+
+def test_what_is_not_over_is_found_whatever_came_after(path: Path) -> None:
+    store = Store(path)
+    store.save([INCIDENT, *(resolved(f"done-{i}", T + i) for i in range(50))])
+    assert [i.id for i in store.incidents(limit=2)] == ["inc-1", "done-48", "done-49"]
+    assert [i.id for i in store.incidents(active=False, limit=1)] == ["done-49"]
+    store.close()
+
+
+def test_the_ledger_is_found_whatever_came_after(path: Path) -> None:
+    store = Store(path)
+    flight, pending = decided("flight", "inc-1", "allowed", 0), decided("held", "inc-2", "held", 1)
+    old, lately = decided("old", "done", "allowed", 2), decided("lately", "done", "allowed", 9000)
+    noise = [decided(f"noise-{i}", "done", "denied", 3 + i) for i in range(100)]
+    store.save([INCIDENT, replace(INCIDENT, id="inc-2"), resolved("done", T)], [flight, pending, old])
+    store.save([], [*noise, lately])
+    assert store.ledger(3600 * SECOND) == [flight, pending, lately]
+    assert old in store.ledger()
+    store.close()
+
+
+def test_what_budgets_look_back_to_is_kept_though_its_incident_is_gone(path: Path) -> None:
+    store = Store(path, Settings(keep_incidents=1))
+    week = LOOK_BACK_NS // SECOND
+    store.save(
+        [resolved("gone", T)],
+        [decided("within", "gone", "allowed", 10), decided("beyond", "gone", "allowed", 0)],
+    )
+    for i in range(100):
+        store.save([resolved(f"done-{i}", T + 1 + i)], [decided("newest", f"done-{i}", "allowed", week + 5)])
+    assert [d.id for d in store.decisions()] == ["within", "newest"]
+    store.close()
+
+
+def test_no_cool_down_is_longer_than_what_is_kept() -> None:
+    (bound,) = [each.le for each in get_args(get_args(remediate_cooldown())[0])[1:] if hasattr(each, "le")]
+    assert bound * SECOND <= LOOK_BACK_NS
+
+
+def remediate_cooldown() -> Any:
+    return get_type_hints(Remediate, include_extras=True)["cooldown_s"]
+
+
+def test_an_alert_of_one_place_says_nothing_of_another(path: Path) -> None:
+    store = Store(path)
+    forged = ALERT._replace(status="resolved", place=PLACE._replace(node="b9"), ends_ns=T + 1)
+    assert store.take_alerts([forged]) == [forged]
+    assert store.take_alerts([ALERT]) == [ALERT]
+    for place in (PLACE._replace(cluster="other"), PLACE._replace(zone="b"), PLACE._replace(node="b9")):
+        forged = ALERT._replace(place=place)
+        assert store.take_alerts([forged]) == [forged]
+    assert ALERT in store.alerts()
+    end = ALERT._replace(status="resolved", ends_ns=T + 9)
+    assert store.take_alerts([end]) == [end]
+    assert end in store.alerts()
+    assert ALERT not in store.alerts()
+    store.close()
+
+
+def test_a_date_that_no_row_can_hold_is_no_failure_of_the_store(path: Path) -> None:
+    store = Store(path)
+    with pytest.raises(ValueError, match="too large"):
+        store.take_alerts([ALERT, ALERT._replace(starts_ns=2**70)])
+    assert store.take_alerts([ALERT]) == [ALERT]  # nothing was done
+    store.close()
+
+
 def test_all_or_nothing(path: Path) -> None:
     store = Store(path)
     too_late = Outcome("dec-1", True, "", 2**70)  # more than a column holds
-    with pytest.raises(StoreError, match="too large"):
+    with pytest.raises(ValueError, match="too large"):
         store.save([INCIDENT], [DECISION], [too_late])
     assert store.decisions() == []
     assert store.incidents() == []

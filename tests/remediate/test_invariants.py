@@ -1,13 +1,18 @@
 """No sequence of faults, silences, returns, restarts and switches ever makes the guard break a promise."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from edgeobs.incidents import Settings as Kept
+from edgeobs.incidents import Store
 from edgeobs.remediate import ClusterNode, FleetView, MemoryCluster, Remediation, Settings, fleet_view
 from edgeobs.signals import (
     SECOND,
@@ -54,8 +59,11 @@ class Guarded(RuleBasedStateMachine):
 
     @initialize(settings=budgets, out=st.sets(places, max_size=3))
     def begin(self, settings: Settings, out: set[Resource]) -> None:
-        self.now_ns = 1_700_000_000 * SECOND
+        self.real_ns = 1_700_000_000 * SECOND  # nobody but the bookkeeper knows it
+        self.set_ns = 0  # how far our clock was set ahead of it
         self.settings = settings
+        self.folder = TemporaryDirectory()
+        self.store = self.opened()
         self.cluster = MemoryCluster(settings)
         self.opted = {place for place in PLACES if place not in out}
         for place in PLACES:
@@ -65,9 +73,28 @@ class Guarded(RuleBasedStateMachine):
         self.silent: set[Resource] = set()
         self.journal = ""
         self.incidents: dict[str, Incident] = {}
-        self.rows: list[Decision] = []  # the store
+        self.rows: list[Decision] = []  # all there ever were
+        self.real: dict[str, int] = {}  # when each was made
         self.made = 0
         self.remediation = Remediation(settings, Counts(), {"wish": wish})
+
+    @property
+    def now_ns(self) -> int:
+        return self.real_ns + self.set_ns
+
+    def opened(self) -> Store:
+        store = Store(Path(self.folder.name) / "edgeobs.sqlite", Kept(keep_incidents=1))
+        store._db.execute("PRAGMA synchronous = OFF")  # the power stays on
+        return store
+
+    def teardown(self) -> None:
+        if hasattr(self, "store"):
+            self.store.close()
+            self.folder.cleanup()
+
+    def save(self, incidents: Iterable[Incident] = (), decisions: Iterable[Decision] = ()) -> None:
+        self.store._saves = 99  # so that all that may go does
+        self.store.save(incidents, decisions)
 
     # -- the world
 
@@ -90,6 +117,7 @@ class Guarded(RuleBasedStateMachine):
         self.incidents[name] = Incident(
             name, "node" if place.node else "zone", place, "open", self.now_ns, self.now_ns, 0, 9.0, "x", ()
         )
+        self.save([self.incidents[name]])
 
     @rule(changed=st.booleans())
     def decide(self, changed: bool) -> None:
@@ -97,12 +125,14 @@ class Guarded(RuleBasedStateMachine):
         self.step(list(self.incidents.values()) if changed else [])
 
     def step(self, changed: list[Incident]) -> None:
-        self.now_ns += 1
+        self.real_ns += 1
         before = self.view()
         active = list(self.incidents.values())
         for decision in self.remediation.step(lambda: active, changed, self.view, self.now_ns):
             self.check(decision, before)
             self.rows.append(decision)
+            self.real[decision.id] = self.real_ns
+            self.save([], [decision])
             if decision.verdict == "allowed":
                 self.cluster.apply(decision, self.now_ns)
 
@@ -110,7 +140,9 @@ class Guarded(RuleBasedStateMachine):
     def over(self, place: Resource) -> None:
         for incident in [i for i in self.incidents.values() if i.place in {place, place._replace(node="")}]:
             del self.incidents[incident.id]
-            self.step([replace(incident, state="resolved", resolved_ns=self.now_ns)])
+            resolved = replace(incident, state="resolved", updated_ns=self.now_ns, resolved_ns=self.now_ns)
+            self.save([resolved])
+            self.step([resolved])
 
     @rule(gone=st.sets(places))
     def silence(self, gone: set[Resource]) -> None:
@@ -121,9 +153,39 @@ class Guarded(RuleBasedStateMachine):
         members = {p for p in PLACES if p.zone == zone}
         self.silent = self.silent - members if back else self.silent | members
 
-    @rule(seconds=st.sampled_from([1, 60, 700, 3599, 3601, 100_000]))
+    @rule(seconds=st.sampled_from([1, 60, 700, 3599, 3601, 8000]))
     def time_passes(self, seconds: int) -> None:
-        self.now_ns += seconds * SECOND
+        """With a look every ten minutes at least."""
+        whole, rest = divmod(seconds, 590)
+        for part in [*[590] * whole, rest]:
+            self.real_ns += part * SECOND
+            self.step([])
+
+    @rule(seconds=st.sampled_from([300, 700, 100_000]))
+    def stand_still(self, seconds: int) -> None:
+        """Suspended: nobody looks."""
+        self.real_ns += seconds * SECOND
+        self.step([])
+
+    @rule(seconds=st.sampled_from([-100_000, -3601, -1, 601, 3601, 100_000]))
+    def clock_is_set(self, seconds: int) -> None:
+        self.set_ns += seconds * SECOND
+        self.step([])
+
+    @rule(first=places, then=places, seconds=st.sampled_from([-3601, 3601, 8000]), down=st.booleans())
+    def clock_is_set_between_faults(self, first: Resource, then: Resource, seconds: int, down: bool) -> None:
+        """And has settled before the second; with a restart or without."""
+        self.switch(pause=False, works=True)
+        self.silent = set()
+        self.faults({first})
+        self.over(first)
+        if down:
+            self.restart(0, seconds, kept=False)
+        else:
+            self.clock_is_set(seconds)
+        self.time_passes(60)
+        self.stand_still(300)
+        self.faults({then})
 
     @rule(pause=st.booleans(), works=st.booleans())
     def switch(self, pause: bool, works: bool) -> None:
@@ -131,11 +193,23 @@ class Guarded(RuleBasedStateMachine):
         self.remediation.guard.settings = self.settings
         self.journal = "" if works else "the disk is full"
 
-    @rule()
-    def restart(self) -> None:
-        """kill -9: the store's rows, the incidents and the cluster are all there is."""
+    @rule(
+        down=st.sampled_from([0, 0, 300, 7000]),
+        ahead=st.sampled_from([0, 0, -5000, 5000]),
+        kept=st.booleans(),
+    )
+    def restart(self, down: int, ahead: int, kept: bool) -> None:
+        """kill -9: the store, the cluster and perhaps a snapshot are all there is; our clock may be set."""
+        self.store.close()
+        self.store = self.opened()
+        before = self.remediation.guard.ledger
+        last_ns, steady_ns = (before.last_ns, before.steady_ns) if kept else (0, 0)
+        self.real_ns += down * SECOND
+        self.set_ns += ahead * SECOND
+        active = self.store.incidents(active=True)
+        assert {i.id for i in active} == set(self.incidents)
         self.remediation = Remediation(self.settings, Counts(), {"wish": wish})
-        self.remediation.restore(self.rows, self.incidents.values())
+        self.remediation.restore(self.store.ledger(), active, self.now_ns, last_ns, steady_ns)
 
     # -- the bookkeeper
 
@@ -185,14 +259,14 @@ class Guarded(RuleBasedStateMachine):
         assert limits.cluster_share is not None
         share = max(int(limits.cluster_share * len(PLACES)), limits.cluster_share > 0)
         assert len({p.node for p in in_flight} | cordoned) <= share
-        lately = [d for d in self.rows if d.verdict == "allowed" and d.decided_ns > self.now_ns - HOUR]
+        lately = [d for d in self.rows if d.verdict == "allowed" and self.real[d.id] > self.real_ns - HOUR]
         assert limits.per_hour is not None
         assert len(lately) + 1 <= limits.per_hour
         assert limits.cooldown_s is not None
         for row in self.rows:
             if row.verdict == "allowed" and row.action.target == target:
                 same = row.action.incident == decision.action.incident
-                assert same or row.decided_ns <= self.now_ns - limits.cooldown_s * SECOND
+                assert same or self.real[row.id] <= self.real_ns - limits.cooldown_s * SECOND
 
     def is_dark(self, zone: str) -> bool:
         members = [p for p in PLACES if p.zone == zone]
@@ -218,7 +292,7 @@ class Guarded(RuleBasedStateMachine):
 
 GuardedTest: Any = Guarded.TestCase
 GuardedTest.settings = settings(
-    max_examples=150, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=250, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 
@@ -229,6 +303,23 @@ def test_something_can_be_allowed() -> None:
     for place in (PLACES[0], PLACES[3], PLACES[6]):
         world.fault(place)
     world.decide(True)
+    world.teardown()
     assert {(d.action.target.node, d.action.verb) for d in world.rows if d.verdict == "allowed"} == {
         (node, verb) for node in ("a0", "b0", "c0") for verb in ("cordon", "taint")
     }
+
+
+def test_budgets_come_back_after_a_step_of_the_clock_and_a_restart() -> None:
+    """The promises are not kept by holding for ever either."""
+    world = Guarded()
+    world.begin(Settings(recheck_s=0.0, per_hour=2, cluster_share=0.5), set())
+    for place in (PLACES[0], PLACES[3]):
+        world.fault(place)
+    world.decide(True)
+    world.clock_is_set(7200)
+    world.restart(300, 5000, kept=True)
+    world.time_passes(3599)
+    assert sum(d.verdict == "allowed" for d in world.rows) == 2
+    world.time_passes(60)
+    world.teardown()
+    assert sum(d.verdict == "allowed" for d in world.rows) == 4

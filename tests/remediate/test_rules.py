@@ -16,9 +16,20 @@ from edgeobs.remediate import (
     Settings,
     fleet_view,
 )
-from edgeobs.signals import SECOND, Action, Counts, Decision, Heartbeat, Incident, Resource, Verb
+from edgeobs.signals import (
+    SECOND,
+    Action,
+    Counts,
+    Decision,
+    Heartbeat,
+    HeartState,
+    Incident,
+    Resource,
+    Verb,
+)
 
 NOW = 1_700_000_000 * SECOND
+LONG = 10**6 * SECOND
 SETTINGS = Settings()
 PLACES = [Resource("site", zone, f"{zone}{i}") for zone in "abc" for i in range(5)]
 
@@ -58,7 +69,8 @@ def guard(settings: Settings = SETTINGS, *past: tuple[Resource, str, float]) -> 
     for place, incident, ago_s in past:
         decision = free.decide(action(place, incident=incident), fleet(), NOW - int(ago_s * SECOND))
         assert decision.verdict == "allowed"
-        made.ledger.record(decision)
+        made.ledger.record(replace(decision, steady_ns=LONG - int(ago_s * SECOND)))
+    made.ledger.last_ns, made.ledger.steady_ns = NOW, LONG
     return made
 
 
@@ -144,6 +156,66 @@ def test_a_node_cools_down_from_another_incident() -> None:
     warm.ledger.close("inc-0")
     assert warm.decide(action(), fleet(), NOW).rule == "cooldown"
     assert warm.decide(action(), fleet(), NOW + 101 * SECOND).verdict == "allowed"
+
+
+@pytest.mark.parametrize("step_s", [-1, 601, 7200, 10**9])
+def test_a_step_of_the_clock_holds_and_frees_no_budget(step_s: int) -> None:
+    past = [(PLACES[i], f"inc-{i + 10}", 0.0) for i in range(6)]
+    tired = guard(SETTINGS, *past)
+    for _, incident, _ in past:
+        tired.ledger.close(incident)
+    held = tired.decide(action(PLACES[12]), fleet(), NOW + step_s * SECOND)
+    assert (held.verdict, held.rule) == ("held", "clock")
+    for later in range(1, 3600, 599):
+        tired.ledger.look(NOW + (step_s + later) * SECOND)
+    assert tired.decide(action(PLACES[12]), fleet(), NOW + (step_s + 3599) * SECOND).rule == "hourly_rate"
+    free = tired.decide(action(PLACES[12]), fleet(), NOW + (step_s + 3601) * SECOND)
+    assert free.verdict == "allowed"
+
+
+def test_a_step_of_the_clock_while_we_were_down_holds_too() -> None:
+    allowed = guard().decide(action(), fleet(), NOW)
+    remediation = Remediation(SETTINGS, Counts(), {"disk_failing": lambda i, _: [action(incident=i.id)]})
+    remediation.restore([allowed], [], NOW + 7200 * SECOND)
+    (held,) = remediation.step(lambda: [incident()], [], fleet, NOW + 7201 * SECOND)
+    assert (held.verdict, held.rule) == ("held", "clock")
+    again = Remediation(SETTINGS, Counts(), {"disk_failing": lambda i, _: [action(incident=i.id)]})
+    again.restore([held], [incident()], NOW + 7202 * SECOND)
+    assert not again.step(lambda: [incident()], [], fleet, NOW + 7500 * SECOND)
+    (free,) = again.step(lambda: [incident()], [], fleet, NOW + 7503 * SECOND)
+    assert free.verdict == "allowed"
+
+
+def test_nodes_that_are_not_there_enlarge_no_budget() -> None:
+    there = Settings(cluster_share=0.14)
+    ghosts = [replace(node(PLACES[0]), name=f"ghost{i}") for i in range(90)]
+    places = [PLACES[0]._replace(node=ghost.name) for ghost in ghosts]
+    states: list[HeartState] = ["retired", "young"]
+    beats = [Heartbeat(p, "alive", NOW, SECOND) for p in PLACES]
+    beats += [Heartbeat(p, states[i % 2], NOW, SECOND) for i, p in enumerate(places[:60])]
+    unheard = [replace(ghost, annotations={}) for ghost in ghosts[60:]]
+    world = fleet_view(beats, [*(node(p) for p in PLACES), *ghosts[:60], *unheard], SETTINGS)
+    busy = guard(there, (PLACES[5], "inc-5", 10), (PLACES[10], "inc-6", 10))
+    assert busy.decide(action(), world, NOW).rule == "cluster_budget"
+
+
+def test_the_twin_does_not_learn_who_is_gone() -> None:
+    cluster = MemoryCluster(SETTINGS)
+    cluster.learn([Heartbeat(PLACES[0], "retired", NOW, SECOND), Heartbeat(PLACES[1], "alive", NOW, SECOND)])
+    assert [each.name for each in cluster.nodes()] == ["a1"]
+
+
+def test_a_proposal_for_which_there_is_no_room_is_denied_once() -> None:
+    settings = replace(SETTINGS, max_pending=1, pause=True, recheck_s=0.0)
+    remediation = Remediation(settings, Counts(), {"disk_failing": lambda i, _: [action(incident=i.id)]})
+    active = [replace(incident(), id=f"inc-{i}") for i in range(3)]
+    made = remediation.step(lambda: active, [], fleet, NOW)
+    assert [(d.verdict, d.rule) for d in made] == [("held", "paused"), *[("denied", "full")] * 2]
+    assert all("1 proposals" in d.reason for d in made[1:])
+    assert not remediation.step(lambda: active, [], fleet, NOW + SECOND)
+    remediation.step(lambda: active[1:], [replace(active[0], state="resolved")], fleet, NOW + 2 * SECOND)
+    (held,) = remediation.guard.ledger.pending.values()
+    assert (held.action.incident, held.rule) == ("inc-1", "paused")
 
 
 def test_who_still_sends_is_alive() -> None:

@@ -10,6 +10,7 @@ RULES: dict[str, Rule] = {
     "policy": consent.policy,
     "verb": consent.verb,
     "paused": consent.paused,
+    "clock": budgets.clock,
     "self_doubt": silence.self_doubt,
     "zone_hold": silence.zone_hold,
     "known_node": consent.known_node,

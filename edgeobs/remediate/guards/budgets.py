@@ -2,8 +2,16 @@
 
 from edgeobs.remediate.fleet import NodeView
 from edgeobs.remediate.guards.base import FINE, Said, Scene
-from edgeobs.remediate.ledger import HOUR_NS
+from edgeobs.remediate.ledger import HOUR_NS, SETTLE_NS, STEP_NS
 from edgeobs.signals import SECOND
+
+
+def clock(scene: Scene) -> Said:
+    """A step of our clock, or a standstill: what is known is old, and how old is not known."""
+    if scene.ledger.steady_ns >= scene.ledger.settled_ns:
+        return FINE, "our clock runs steadily"
+    held = f"nothing new for {SETTLE_NS // SECOND} s"
+    return "held", f"our clock went back, or by more than {STEP_NS // SECOND} s at once: {held}"
 
 
 def zone_budget(scene: Scene) -> Said:
@@ -11,20 +19,25 @@ def zone_budget(scene: Scene) -> Said:
     most = scene.settings.nodes_per_zone
     if most is None:
         return "denied", "no budget of nodes per zone is set"
-    zone = [n for n in scene.fleet.nodes.values() if n.cluster == scene.action.target.cluster]
     zones = {node.zone for node in scene.targets} | {scene.action.target.zone}
-    busy = _busy(scene, [n for n in zone if (n.zone or n.telemetry_zone) in zones], zones)
+    nodes = [n for zone in zones for n in scene.fleet.zone(scene.action.target.cluster, zone)]
+    busy = _busy(scene, nodes, zones)
     return _fits(busy, scene, most, f"zone {scene.zone}")
 
 
 def cluster_budget(scene: Scene) -> Said:
-    """A share of the cluster's nodes in flight: rounded down, but one where the share is above 0."""
+    """A share of the cluster's nodes in flight: rounded down, but one where the share is above 0.
+
+    A share of those that are there: not of nodes long gone, never heard, or heard hardly once.
+    """
     share = scene.settings.cluster_share
     if share is None:
         return "denied", "no share of the cluster is set"
-    nodes = [n for n in scene.fleet.nodes.values() if n.cluster == scene.action.target.cluster and n.listed]
-    most = max(int(share * len(nodes)), share > 0)
-    return _fits(_busy(scene, nodes), scene, most, f"the cluster ({share:.0%} of {len(nodes)} nodes)")
+    nodes = scene.fleet.cluster(scene.action.target.cluster)
+    size = sum(node.listed and node.counts and node.state != "young" for node in nodes)
+    most = max(int(share * size), share > 0)
+    busy = _busy(scene, [node for node in nodes if node.listed])
+    return _fits(busy, scene, most, f"the cluster ({share:.0%} of {size} nodes)")
 
 
 def hourly_rate(scene: Scene) -> Said:
@@ -32,7 +45,7 @@ def hourly_rate(scene: Scene) -> Said:
     most = scene.settings.per_hour
     if most is None:
         return "denied", "no rate per hour is set"
-    lately = [d for d in scene.ledger.past if d.decided_ns > scene.now_ns - HOUR_NS]
+    lately = scene.ledger.since(HOUR_NS)
     if len(lately) + 1 > most:
         return "held", f"{len(lately)} actions in the last hour, the budget is {most}"
     return FINE, f"{len(lately)} of {most} actions in the last hour"
@@ -43,13 +56,12 @@ def cooldown(scene: Scene) -> Said:
     least = scene.settings.cooldown_s
     if least is None:
         return "denied", "no cool-down is set"
-    since = scene.now_ns - int(least * SECOND)
     names = {node.name for node in scene.targets}
-    for past in scene.ledger.past:
+    for past in scene.ledger.since(int(least * SECOND)):
         target = past.action.target
         same = target.cluster == scene.action.target.cluster and target.node in names
-        if same and past.decided_ns > since and past.action.incident != scene.action.incident:
-            ago = (scene.now_ns - past.decided_ns) // SECOND
+        if same and past.action.incident != scene.action.incident:
+            ago = scene.ledger.age(past) // SECOND
             return "held", f"{past.action.verb} of {target.node} {ago} s ago: it cools down for {least:g} s"
     return FINE, "no action on it lately"
 

@@ -13,7 +13,7 @@ def self_doubt(scene: Scene) -> Said:
     One zone alone is no majority of anything; `zone_hold` holds it.
     """
     zones = scene.fleet.zones
-    dark = sum(zone.dark(scene.settings.zone_hold_share) for zone in zones.values())
+    dark = scene.fleet.dark(scene.settings.zone_hold_share)
     if len(zones) > 1 and dark > scene.settings.self_doubt_share * len(zones):
         return "held", f"{dark} of {len(zones)} zones are dark: more likely we are cut off than they are"
     return FINE, f"{dark} of {len(zones)} zones are dark"
