@@ -68,7 +68,7 @@ def test_once_says_what_was_right_and_exits_0() -> None:
     assert process.returncode == 0, said
     assert "every fault noticed, every decision right" in said
     assert "edge-17 (zone c): disk [noticed]" in said
-    assert 'latency (sda): 4 s (expected 100 ms to 200 ms), score 12.0' in said
+    assert "latency (sda): 4 s (expected 100 ms to 200 ms), score 12.0" in said
     assert "would cordon: [disk]" in said
     assert "warm-up" in said
     assert "\x1b" not in said, "no control characters where there is no terminal"
