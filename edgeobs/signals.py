@@ -232,7 +232,8 @@ class Evidence:
         if self.source != "series":
             return self.text
         telling = ", ".join(value for key, value in self.labels if key not in _SENDERS_OWN)
-        before = self.text.partition(self.name)[0]  # "edge-17: " in an incident of several nodes
+        # "edge-17: " in an incident of several nodes; a nameless series has nothing to cut at
+        before = self.text.partition(self.name)[0] if self.name else ""
         return f"{before}{self.name} ({telling})" if telling else f"{before}{self.name}"
 
 

@@ -41,9 +41,11 @@ def logging_setup(level: Level = "info", fmt: Format = "auto", stream: TextIO | 
     root.setLevel(level.upper())
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.WARNING)
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):  # they bring handlers of their own
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):  # they bring handlers and levels of their own
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
+    for name in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -16,8 +16,9 @@ from edgeobs.telemetry import logging_setup
 
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
-    root = logging.getLogger()
+    root, servers = logging.getLogger(), logging.getLogger("uvicorn.error")
     handlers, level = list(root.handlers), root.level
+    servers.setLevel(logging.CRITICAL)  # as a server that was started before may have left it
     yield
     root.handlers[:], root.level = handlers, level
     structlog.reset_defaults()

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
@@ -408,6 +408,7 @@ def test_hostile_text_is_only_ever_text(visit: Open, canned: Canned) -> None:
 
     @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(st.lists(hostile, min_size=6, max_size=6))
+    @example([""] * 6)
     def attack(words: list[str]) -> None:
         canned.publish(**hostile_site(words, time.time_ns()))
         mark = f"v{canned.now.version}"
