@@ -2,15 +2,32 @@
 
 import importlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from edgeobs.ingest import jit, otlp
+from edgeobs import jit
+from edgeobs.ingest import otlp
 from edgeobs.ingest.delivery import Format
 from edgeobs.ingest.intern import Interner
 from edgeobs.ingest.remote_write_series import Families
 from edgeobs.signals import Points, Principal
 
 Decode = Callable[[bytes, Principal, int], Points]
+
+_KERNELS = (
+    "buckets",
+    "hashing",
+    "histogram_walk",
+    "machine",
+    "otlp_buckets",
+    "otlp_layout",
+    "otlp_points",
+    "otlp_walk",
+    "remote_write_gather",
+    "remote_write_layout",
+    "remote_write_walk",
+    "wire",
+)
 
 
 class Decoders:
@@ -59,7 +76,7 @@ class Decoders:
 
     def _fast(self) -> dict[str, Decode]:
         """The same with the compiled ones in place; they share one table of aliases."""
-        jit.drop_stale()
+        jit.drop_stale(Path(__file__).parent, _KERNELS)
         interner, families = self.interner, self.families
         aliases = _module("aliases").Aliases(interner)
         return self._reference() | {

@@ -20,8 +20,8 @@ State is two uint64 ``a, b``. Write::
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeobs.ingest.jit import compiled
 from edgeobs.ingest.machine import dot61, fold, load64, mul61
+from edgeobs.jit import compiled
 
 Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint64]

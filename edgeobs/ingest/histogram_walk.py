@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from edgeobs.ingest.hashing import Bytes, Words
-from edgeobs.ingest.jit import compiled
 from edgeobs.ingest.machine import load64
 from edgeobs.ingest.native_histogram import Columns, Side
 from edgeobs.ingest.wire import field, varint
+from edgeobs.jit import compiled
 from edgeobs.signals import Floats, Int64s
 
 ODD, FULL = -1, -2

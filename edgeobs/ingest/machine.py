@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-from edgeobs.ingest.jit import intrinsic
+from edgeobs.jit import intrinsic
 
 _ir = importlib.import_module("llvmlite.ir")
 _types = importlib.import_module("numba.types")

@@ -4,10 +4,10 @@
 import numpy as np
 
 from edgeobs.ingest import buckets
-from edgeobs.ingest.jit import compiled
 from edgeobs.ingest.machine import double, load64
 from edgeobs.ingest.otlp_layout import T_BUCKETS, Look, Out
 from edgeobs.ingest.wire import checked, field, span, varint
+from edgeobs.jit import compiled
 
 _ZERO, _32 = np.uint64(0), np.uint64(0xFFFFFFFF)
 _MAX = buckets.MAX_BUCKETS

@@ -5,7 +5,6 @@ import numpy as np
 
 from edgeobs.ingest.buckets import MAX_BUCKETS
 from edgeobs.ingest.hashing import MISSING, absorb, find, finish
-from edgeobs.ingest.jit import compiled
 from edgeobs.ingest.machine import bits, double, load64
 from edgeobs.ingest.otlp_buckets import explicit, exponential, summary
 from edgeobs.ingest.otlp_layout import (
@@ -26,6 +25,7 @@ from edgeobs.ingest.otlp_layout import (
     Out,
 )
 from edgeobs.ingest.wire import checked, field, span, valid, varint
+from edgeobs.jit import compiled
 
 _ZERO, _ONE, _SIGN = np.uint64(0), np.uint64(1), np.uint64(63)
 _STALE = np.uint64(0x7FF0000000000002)

@@ -9,7 +9,6 @@ where those bytes are. Field tags in this and the modules below it are ``number 
 import numpy as np
 
 from edgeobs.ingest.hashing import absorb, absorb_word, start
-from edgeobs.ingest.jit import compiled
 from edgeobs.ingest.otlp_layout import (
     DONE,
     GAUGE,
@@ -29,6 +28,7 @@ from edgeobs.ingest.otlp_layout import (
 )
 from edgeobs.ingest.otlp_points import numbers, rows
 from edgeobs.ingest.wire import checked, field, span, utf8, valid, varint
+from edgeobs.jit import compiled
 
 _FORMAT = np.uint64(1)  # the first word of every key; remote write has others
 _ZERO, _32 = np.uint64(0), np.uint64(0xFFFFFFFF)

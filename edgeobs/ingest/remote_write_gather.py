@@ -5,7 +5,6 @@ import numpy as np
 
 from edgeobs.ingest.hashing import Bytes
 from edgeobs.ingest.histogram_walk import FULL, ODD, Room, histogram
-from edgeobs.ingest.jit import compiled
 from edgeobs.ingest.machine import load64
 from edgeobs.ingest.remote_write_layout import (
     BEGIN,
@@ -19,6 +18,7 @@ from edgeobs.ingest.remote_write_layout import (
     Out,
 )
 from edgeobs.ingest.wire import field, span, varint
+from edgeobs.jit import compiled
 from edgeobs.signals import Int64s
 
 # What a field of a series is, by version − 1 and number.

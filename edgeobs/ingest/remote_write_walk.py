@@ -9,7 +9,6 @@ import numpy as np
 
 from edgeobs.ingest.hashing import MISSING, Bytes, Words, absorb, absorb_word, find, finish, start
 from edgeobs.ingest.histogram_walk import FULL, ODD, START, Room, is_gauge
-from edgeobs.ingest.jit import compiled
 from edgeobs.ingest.machine import dot61, mul61
 from edgeobs.ingest.remote_write_gather import gather
 from edgeobs.ingest.remote_write_layout import (
@@ -28,6 +27,7 @@ from edgeobs.ingest.remote_write_layout import (
     Symbols,
 )
 from edgeobs.ingest.wire import Schema, field, span, utf8, valid, varint
+from edgeobs.jit import compiled
 from edgeobs.signals import Int64s
 
 _SCALAR, _CUMULATIVE, _GAUGE = range(3)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from edgeobs.ingest import jit
+from edgeobs import jit
 from edgeobs.ingest.decoders import Decoders
 from edgeobs.ingest.delivery import Format
 from edgeobs.ingest.intern import Interner

@@ -10,8 +10,8 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from numpy.typing import NDArray
 
 from edgeobs.ingest.hashing import Bytes
-from edgeobs.ingest.jit import compiled
 from edgeobs.ingest.machine import load64
+from edgeobs.jit import compiled
 from edgeobs.signals import Int64s
 
 Schema = NDArray[np.uint8]

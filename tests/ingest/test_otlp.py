@@ -10,7 +10,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.metrics.v1 import metrics_pb2 as pb
 
-from edgeobs.ingest import buckets, jit
+from edgeobs import jit
+from edgeobs.ingest import buckets
 from edgeobs.ingest.decoders import Decoders
 from edgeobs.ingest.errors import Malformed
 from edgeobs.ingest.intern import Interner

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from edgeobs.ingest import jit
+from edgeobs import jit
 from edgeobs.ingest.body import decompress
 from edgeobs.ingest.decoders import Decoders
 from edgeobs.ingest.intern import Interner

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgeobs.ingest import jit, remote_write
+from edgeobs import jit
+from edgeobs.ingest import remote_write
 from edgeobs.ingest.errors import Malformed
 from edgeobs.ingest.intern import Interner
 from edgeobs.ingest.remote_write_series import Families

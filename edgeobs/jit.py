@@ -7,25 +7,9 @@ that module's own time stamp, though what it calls in other modules is compiled 
 import contextlib
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
-
-_KERNELS = (
-    "buckets",
-    "hashing",
-    "histogram_walk",
-    "jit",
-    "machine",
-    "otlp_buckets",
-    "otlp_layout",
-    "otlp_points",
-    "otlp_walk",
-    "remote_write_gather",
-    "remote_write_layout",
-    "remote_write_walk",
-    "wire",
-)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,10 +26,12 @@ def available() -> bool:
     return True
 
 
-def drop_stale() -> None:
-    """Throw away machine code older than any module with kernels; call before one is imported."""
-    here = Path(__file__).parent
-    newest = max((here / f"{name}.py").stat().st_mtime for name in _KERNELS)
+def drop_stale(here: Path, kernels: Iterable[str]) -> None:
+    """Throw away a folder's machine code when it is older than any module with kernels in it.
+
+    Call before one of them is imported; ``kernels`` are the modules' names.
+    """
+    newest = max(each.stat().st_mtime for each in (Path(__file__), *(here / f"{k}.py" for k in kernels)))
     for made in (here / "__pycache__").glob("*.nb[ic]"):
         with contextlib.suppress(OSError):
             if made.stat().st_mtime < newest:
