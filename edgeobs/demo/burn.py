@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -10,14 +11,20 @@ from edgeobs.demo.children import Children
 
 LONGEST_S = 30
 _MEMORY_SHARE = 0.25
-_MEMORY_MOST = 3 << 29  # 1.5 GiB
+_MEMORY_MOST = 3 << 30
+_HIDES = 1 / 8  # programs that come and go with this much of the burn's memory make it look usual
 _PER_PROCESSOR = 2  # so that tasks wait for processors, as under real overload: pressure shows it
 _BURNER = Path(__file__).with_name("burner.py")
 
 
 def memory_bytes(available: int) -> int:
-    """How much of ``available`` bytes the burn takes: a quarter, 1.5 GiB at most."""
+    """How much of ``available`` bytes the burn takes: a quarter, 3 GiB at most."""
     return min(int(available * _MEMORY_SHARE), _MEMORY_MOST)
+
+
+def hidden(available: Sequence[int]) -> bool:
+    """Whether memory that others take and give back, as seen before, is no longer small beside the burn's."""
+    return bool(available) and max(available) - min(available) > _HIDES * memory_bytes(min(available))
 
 
 def burn(children: Children, seconds: float) -> None:

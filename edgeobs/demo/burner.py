@@ -17,7 +17,7 @@ if __name__ == "__main__":
     held: list[mmap.mmap] = []
     while True:
         if len(held) * _CHUNK < wanted:
-            page = mmap.mmap(-1, _CHUNK)
+            page = mmap.mmap(-1, _CHUNK, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # shared would be cache
             page[:: mmap.PAGESIZE] = b"\1" * (
                 _CHUNK // mmap.PAGESIZE
             )  # memory is ours only once it is written

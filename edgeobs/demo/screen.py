@@ -93,15 +93,4 @@ def _where(incident: Seen) -> str:
 def _cells(row: Row) -> Sequence[str]:
     noticed = "" if row.noticed_s is None else f"{row.noticed_s:.1f}"
     latency = "" if row.latency_ms is None else f"{row.latency_ms:.1f}"
-    return row.fault, noticed, escape(brief(row.decision)), latency, str(row.false_actions)
-
-
-def brief(text: str) -> str:
-    """A decision without what stands in brackets: the lines above the table have it whole."""
-    depth, kept = 0, []
-    for letter in text:
-        depth += letter == "("
-        if depth == 0:
-            kept.append(letter)
-        depth -= letter == ")" and depth > 0
-    return " ".join("".join(kept).split())
+    return row.fault, noticed, escape(row.decision), latency, str(row.false_actions)

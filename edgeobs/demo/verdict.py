@@ -8,7 +8,8 @@ Right is strict:
 - burn: this machine has an incident, and an allowed dry-run ``taint``. It is real, and others use it too: the
   taint is also right while it was busy by our own measure, or when its incident was still open as the burn
   began; and after such a taint a second one may be held by the cool-down. When it was busy for most of the
-  warm-up, a burn is nothing new to it: it must be noticed, and a decision is not called for;
+  warm-up, or its memory came and went, a burn is nothing new to it: it must be noticed, and a decision is not
+  called for;
 - and every other allowed action is false, whatever it is, as is one that is not a dry run.
 """
 
@@ -90,7 +91,7 @@ class Record(NamedTuple):
     incidents: Sequence[Seen]
     decisions: Sequence[Decided]
     busy_s: Sequence[float] = ()  # moments at which this machine was busy, as the demo itself measured
-    noisy: bool = False  # it was so for most of the warm-up
+    noisy: bool = False  # it was so for most of the warm-up, or its memory came and went
 
 
 def close(run: Record) -> Closing:

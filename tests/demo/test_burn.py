@@ -29,6 +29,15 @@ def until(holds: Callable[[], bool], within_s: float = 20) -> None:
         time.sleep(0.02)
 
 
+def test_memory_that_comes_and_goes_hides_the_burn() -> None:
+    gib = 1 << 30
+    assert module.memory_bytes(20 * gib) == 3 * gib
+    assert module.memory_bytes(4 * gib) == gib
+    assert module.hidden([20 * gib, 20 * gib - 400 * 2**20, 20 * gib])
+    assert not module.hidden([20 * gib, 20 * gib - 300 * 2**20])
+    assert not module.hidden([])
+
+
 def test_it_burns_and_ends_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "memory_bytes", lambda _: 128 << 20)
     children = Children(tmp_path)
@@ -38,6 +47,8 @@ def test_it_burns_and_ends_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyP
     until(lambda: gone(first.pid) or first.memory_info().rss > 128 << 20)
     assert not gone(first.pid)
     assert first.nice() == 0
+    memory = first.memory_info()
+    assert memory.rss - memory.shared > 128 << 20, "shared memory is counted as cache: no shortage to notice"
     for child in children.running.values():
         assert child.wait(timeout=20) == -signal.SIGALRM
     assert children.last_lines("burn-0") == []

@@ -4,7 +4,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from edgeobs.demo.screen import Screen, brief
+from edgeobs.demo.screen import Screen
 from edgeobs.demo.verdict import Closing, Decided, Row, Seen
 
 HELD = Decided(
@@ -63,6 +63,8 @@ def test_the_closing_table_has_every_row_and_every_problem() -> None:
     assert "every decision right" not in said
 
 
-def test_brief_leaves_out_what_stands_in_brackets() -> None:
-    assert brief('would taint vm: memory (a{b="c"} at (1)) and cpu (x)') == "would taint vm: memory and cpu"
-    assert brief("held: ) odd ( text") == "held: ) odd"
+def test_the_closing_table_says_which_series() -> None:
+    screen, out = plain()
+    decision = "would taint vm: cpu: system_cpu_time_seconds_total (idle) at 0 s/s, expected 1.91 s/s"
+    screen.closing(Closing((Row("burn", 6.0, decision, 3.0, 0, ()),), 0))
+    assert "(idle)" in out.getvalue()
