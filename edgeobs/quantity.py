@@ -8,6 +8,8 @@ _SCALES = {
     "By": (("GiB", 2.0**30), ("MiB", 2.0**20), ("KiB", 2.0**10), ("B", 1.0)),
 }
 
+_ROUNDS_UP = 0.9995  # in three digits, this much of a unit is one already
+
 
 def quantity(value: float, unit: str) -> str:
     """A value as people write it: ``14 ms``, ``1.2 GiB/s``, ``0.93``."""
@@ -15,5 +17,8 @@ def quantity(value: float, unit: str) -> str:
         return "unknown"
     base, slash, per = unit.partition("/")
     scales = _SCALES.get(base, ((base if base not in {"1", ""} and "{" not in base else "", 1.0),))
-    name, scale = next(((n, s) for n, s in scales if abs(value) >= s or (s == 1.0 and not value)), scales[-1])
-    return f"{value / scale:.3g} {name}{slash}{per}".replace(" /", "/").strip()
+    size = abs(value) / _ROUNDS_UP
+    name, scale = next(((n, s) for n, s in scales if size >= s or (s == 1.0 and not value)), scales[-1])
+    scaled = value / scale
+    digits = f"{scaled:.0f}" if 999.5 <= abs(scaled) < 1e6 else f"{scaled:.3g}"
+    return f"{digits} {name}{slash}{per}".replace(" /", "/").strip()

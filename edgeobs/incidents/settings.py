@@ -92,6 +92,13 @@ class Settings:
     keep_days: Annotated[float, Gt(0)] = 30.0
     """How long the store keeps resolved incidents and their decisions, days."""
 
+    def __post_init__(self) -> None:
+        """Together they must make sense: else nothing would ever be evidence, or none would end."""
+        if self.persist_hits > self.persist_samples:
+            raise ValueError("persist_hits at most persist_samples")
+        if self.close_score > self.open_score:
+            raise ValueError("close_score at most open_score")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertmanagerSettings:

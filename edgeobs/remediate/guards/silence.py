@@ -39,4 +39,5 @@ def alive_if_sends(scene: Scene) -> Said:
     alive = [node for node in scene.targets if node.alive(scene.now_ns, window)]
     if not (moves and alive):
         return FINE, "not taken for dead" if not moves else "not heard"
-    return "denied" if scene.action.target.node else "held", f"{names(alive)} still sends telemetry: alive"
+    send = "sends" if len(alive) == 1 else "send"
+    return "denied" if scene.action.target.node else "held", f"{names(alive)} still {send} telemetry: alive"
