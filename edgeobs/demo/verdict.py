@@ -126,6 +126,8 @@ def _row(fault: Fault, run: Record, wrong: Sequence[Decided]) -> Row:
         got = [d.text for d in run.decisions if _about(fault, d) and d.decided_s >= fault.start_s - _CLOCK_S]
         problems.append(f"{fault.text()}: no right decision; {'; '.join(got[:3]) or 'none was made'}")
     text, latency = (right.text, right.latency_ms) if right else (_NONE[excused], None)
+    if right is not None and right.decided_s < fault.start_s - _CLOCK_S:
+        text += f" (it was busy already: {fault.start_s - right.decided_s:.0f} s before)"
     return Row(fault.text(), noticed, text, latency, len(wrong), (*problems, *_blame(wrong)))
 
 

@@ -61,7 +61,7 @@ def _head(place: Resource, evidence: Sequence[Evidence], nodes: int) -> str:
         return f"{nodes} nodes of {where(place)} became abnormal together"
     part = family(evidence[0].name)
     alike = {each.name for each in evidence if each.source == "series" and family(each.name) == part}
-    if part == "disk" and len(alike) > 1:
+    if part == "disk" and len(alike) > 1 and any("error" in name for name in alike):
         return f"disk of {where(place)} is failing"
     if part in {"CPU", "memory", "pressure"}:
         return f"{where(place)} is under unusual load"

@@ -124,6 +124,7 @@ def test_a_machine_that_was_abnormal_before_the_burn_may_be_tainted_before_it() 
     closing = close(Record(FAULTS, incidents, swap(TAINT, early)))
     assert closing.problems == ()
     assert closing.rows[0].noticed_s == 0.0
+    assert closing.rows[0].decision.endswith("(it was busy already: 19 s before)")
     over = (before._replace(resolved_s=990.0), *INCIDENTS[1:])
     problems = close(Record(FAULTS, over, swap(TAINT, early))).problems
     assert any("false action" in p for p in problems)

@@ -33,6 +33,13 @@ def test_evidence_says_what_when_and_what_was_expected(world: Any) -> None:
     assert (first.value, first.expected, first.low, first.high, first.score) == (19.0, 10.0, 7.0, 13.0, 9.0)
 
 
+def test_a_busy_disk_is_not_said_to_fail(world: Any) -> None:
+    busy = {DISK: 0.5, ("a1", "system_disk_pending_operations"): 0.1}
+    world.run(10, busy)
+    (incident,) = world.run(3, dict.fromkeys(busy, 9.0))
+    assert incident.title.startswith("disk of a1 is abnormal: ")
+
+
 def test_earlier_evidence_is_the_likelier_cause(world: Any) -> None:
     world.run(20, {DISK: 8.0})
     world.run(5, {DISK: 8.0, ("a1", "http_latency_seconds"): 12.0})

@@ -13,7 +13,9 @@ TAINT = "edgeobs.io/pressure=true:PreferNoSchedule"
 _CPU = re.compile(r"(?i)(?:^|_)(?:cpu|load)")
 _MEMORY = re.compile(r"(?i)(?:^|_)(?:memory|mem|swap|paging)")
 _PRESSURE = re.compile(r"(?i)pressure")
-_SPARE = re.compile(r"(?i)idle|free|available|steal|nice|cached|buffers")
+_SPARE = re.compile(r"(?i)idle|available|swap_?free")
+# What moves without a shortage: work that gives way to other work, memory that is given back when asked for.
+_NEITHER = re.compile(r"(?i)nice|free|cached|buffers")
 
 
 def resource_pressure(incident: Incident, now_ns: int) -> list[Action]:
@@ -41,5 +43,7 @@ def _part(evidence: Evidence) -> str:
 
 
 def _busier(evidence: Evidence) -> bool:
-    spare = _SPARE.search(evidence.name) or any(_SPARE.search(value) for _, value in evidence.labels)
-    return falling(evidence) if spare else rising(evidence)
+    words = " ".join((evidence.name, *(value for _, value in evidence.labels)))
+    if _SPARE.search(words):
+        return falling(evidence)
+    return rising(evidence) and not _NEITHER.search(words)
