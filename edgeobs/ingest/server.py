@@ -202,7 +202,7 @@ def _write(head: Head) -> Wire:
     found = _WRITE_FORMATS.get(parameters.get("proto", ""))
     if kind != PROTOBUF or found is None:
         raise NotUnderstood(
-            f"content-type {head.get(b'content-type', b'')!r:.100}: expected {PROTOBUF}, with proto= one of "
+            f"content-type {head.get(b'content-type', b'').decode('latin-1')!r:.100}: expected {PROTOBUF}, with proto= one of "
             + ", ".join(name for name in _WRITE_FORMATS if name)
         )
     if _encoding(head) not in ("", "snappy"):

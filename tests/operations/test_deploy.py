@@ -73,6 +73,12 @@ def test_prometheus_accepts_its_example(root: Path, tmp_path: Path, program: Pro
     assert "rules found" in done.stdout
 
 
+def test_a_bad_config_is_met_by_the_service_itself_whose_exit_code_systemd_heeds(root: Path) -> None:
+    unit = (root / "deploy/edgeobs.service").read_text()
+    assert "\nRestartPreventExitStatus=2\n" in unit
+    assert not re.findall(r"^ExecStartPre=.*edgeobs\.yaml", unit, re.MULTILINE)
+
+
 def test_alertmanager_accepts_its_example(root: Path, program: Program) -> None:
     done = run(
         program("amtool", "prometheus-alertmanager"), "check-config", str(root / "deploy/alertmanager.yml")

@@ -147,6 +147,7 @@ def test_what_is_not_understood_is_415(
     answer = post(http, edge, path, b"{}", kind, content_encoding=encoding)
     assert (answer.status_code, edge.deliveries) == (415, [])
     assert b"expected" in answer.content
+    assert b"b'" not in answer.content, "Python's own spelling of bytes"
 
 
 @pytest.mark.parametrize(
