@@ -8,6 +8,7 @@ from edgeobs.incidents.points import band, fitted
 from edgeobs.incidents.watch import Watch
 from edgeobs.signals import Absence, Evidence, ExternalAlert, Identity, Kind, Labels, Point, Resource
 
+_POSITIVE = {"s", "By", "1"}  # units of what is never negative, unless it was seen to be
 _PER_SECOND = (Kind.COUNTER, Kind.DELTA, Kind.UPDOWN_DELTA)
 
 ABSENCE_SCORE = {"exporter": 8.0, "node": 12.0, "zone": 16.0, "cluster": 20.0}
@@ -75,6 +76,13 @@ class Exhibit:
         before = [point for point in earlier if point.time_ns < first][-room:]
         self.points = fitted(before + self.points, limit)
 
+    def _least(self) -> float:
+        """The low end of what is expected: no duration, size or share is less than nothing."""
+        positive = self.unit.removesuffix("/s") in _POSITIVE
+        if positive and self.low < 0 and all(point.value >= 0 for point in self.points):
+            return 0.0
+        return self.low
+
     def evidence(self, weight: float, *, whole_place: bool) -> Evidence:
         """The plain value; ``whole_place`` names the node, where an incident is of more than one."""
         node = self.place.node if whole_place else ""
@@ -90,7 +98,7 @@ class Exhibit:
             weight=weight,
             value=self.value,
             expected=self.expected,
-            low=self.low,
+            low=self._least(),
             high=self.high,
             points=tuple(self.points),
             calm=self.calm,

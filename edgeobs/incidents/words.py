@@ -71,5 +71,5 @@ def _head(place: Resource, evidence: Sequence[Evidence], nodes: int) -> str:
 def _expected(first: Evidence) -> str:
     if not (isfinite(first.expected) and isfinite(first.high)):
         return ""
-    spread = (first.high - first.low) / 2
+    spread = first.high - first.expected
     return f", expected {quantity(first.expected, first.unit)} ± {quantity(spread, first.unit)}"

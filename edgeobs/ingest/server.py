@@ -201,8 +201,9 @@ def _write(head: Head) -> Wire:
     kind, parameters = media_type(head)
     found = _WRITE_FORMATS.get(parameters.get("proto", ""))
     if kind != PROTOBUF or found is None:
+        given = head.get(b"content-type", b"").decode("latin-1")
         raise NotUnderstood(
-            f"content-type {head.get(b'content-type', b'').decode('latin-1')!r:.100}: expected {PROTOBUF}, with proto= one of "
+            f"content-type {given!r:.100}: expected {PROTOBUF}, with proto= one of "
             + ", ".join(name for name in _WRITE_FORMATS if name)
         )
     if _encoding(head) not in ("", "snappy"):

@@ -4,12 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeobs.incidents import Incidents, Settings
+from edgeobs.incidents.exhibit import Exhibit
 from edgeobs.incidents.history import History
 from edgeobs.incidents.points import fitted
+from edgeobs.incidents.words import title
 from edgeobs.quantity import quantity
 from edgeobs.signals import SECOND, Batch, ExternalAlert, Point, Resource, Scores
 
@@ -31,6 +34,29 @@ def test_evidence_says_what_when_and_what_was_expected(world: Any) -> None:
     first = incident.evidence[0]
     assert (first.name, first.onset_ns, first.last_ns) == (DISK[1], began, world.now_ns)
     assert (first.value, first.expected, first.low, first.high, first.score) == (19.0, 10.0, 7.0, 13.0, 9.0)
+
+
+@pytest.mark.parametrize(
+    ("unit", "value", "low"),
+    [
+        ("s", 9.0, 0.0),
+        ("By/s", 9.0, 0.0),
+        ("1", 0.0, 0.0),
+        ("Cel", 9.0, -2.0),
+        ("s", -1.0, -2.0),
+        ("", 9.0, -2.0),
+    ],
+)
+def test_no_less_than_nothing_is_expected_of_what_is_never_negative(
+    unit: str, value: float, low: float
+) -> None:
+    exhibit = Exhibit(
+        source="series", place=Resource(), text="x", name="x", unit=unit, onset_ns=0, last_ns=0, heard_ns=0
+    )
+    exhibit.show(Point(1, value, -2.0, 4.0, 9.0), 1.0, 16)
+    evidence = exhibit.evidence(1.0, whole_place=False)
+    assert (evidence.low, evidence.high) == (low, 4.0)
+    assert "± 3" in title(Resource("", "", "n"), [evidence], 1)
 
 
 def test_a_busy_disk_is_not_said_to_fail(world: Any) -> None:
