@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import yaml
 from annotated_types import Ge, Gt, Le
-from pydantic import TypeAdapter, ValidationError
+from pydantic import StringConstraints, TypeAdapter, ValidationError
 
 from edgeobs.detect import Settings as DetectSettings
+from edgeobs.detect.models import ModelSettings
 from edgeobs.features import Settings as FeatureSettings
 from edgeobs.incidents import AlertmanagerSettings
 from edgeobs.incidents import Settings as IncidentSettings
@@ -22,6 +23,7 @@ from edgeobs.remediate import Settings as RemediateSettings
 from edgeobs.web import Settings as WebSettings
 
 _MAX_BYTES = 1 << 20
+ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,7 @@ class Config:
     limits: Limits = field(default_factory=Limits)
     features: FeatureSettings = field(default_factory=FeatureSettings)
     detect: DetectSettings = field(default_factory=DetectSettings)
+    detectors: dict[ModelName, ModelSettings] = field(default_factory=dict)
     incidents: IncidentSettings = field(default_factory=IncidentSettings)
     alertmanager: AlertmanagerSettings = field(default_factory=AlertmanagerSettings)
     remediate: RemediateSettings = field(default_factory=RemediateSettings)
@@ -107,9 +110,24 @@ def parse(text: str, file: str = "config") -> Config:
         config = TypeAdapter(Config).validate_python(found)
     except ValidationError as error:
         problems += [_problem(e) for e in error.errors(include_url=False)]
+    problems = problems or list(_impossible(config.detectors))
     if problems:
         raise ConfigError(file, problems)
     return config
+
+
+def _impossible(detectors: dict[str, ModelSettings]) -> Iterator[str]:
+    """A line for every model that River does not have or that does not run."""
+    if not detectors:
+        return
+    try:
+        from edgeobs.detect.river import problem  # noqa: PLC0415  an extra, and slow to import
+    except ModuleNotFoundError as error:
+        yield f"detectors: need {error.name}, which is not installed: pip install 'edgeobs[river]'"
+        return
+    for name, settings in detectors.items():
+        if wrong := problem(settings):
+            yield f"detectors.{name}.{wrong[0]}: {wrong[1]}"
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -143,6 +161,9 @@ def _unknown(found: object, kind: Any, path: str) -> Iterator[str]:
             else:
                 expected = ", ".join(sorted(known))
                 yield f"{place}: expected one of {expected}; found {key!r}{_meant(key, known)}"
+    elif get_origin(kind) is dict and isinstance(found, dict):
+        for key, value in found.items():
+            yield from _unknown(value, get_args(kind)[1], f"{path}.{key}")
     elif get_origin(kind) is tuple and isinstance(found, list):
         for number, value in enumerate(found):
             yield from _unknown(value, get_args(kind)[0], f"{path}[{number}]")

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,13 @@ from typer.testing import CliRunner
 
 from edgeobs.cli import app
 from edgeobs.config import Config, ConfigError, load, parse
+from edgeobs.detect.models import ModelSettings
+
+UNPROTECTED = (
+    "{model: anomaly.ThresholdFilter, parameters: {anomaly_detector: {model: anomaly.LODA}, threshold: 3, "
+    "protect_anomaly_detector: false}}"
+)
+ODD_STEP = "{model: [{model: preprocessing.Normalizer, parameters: {ordr: 1}}, anomaly.LODA]}"
 
 
 def problems(text: str) -> list[str]:
@@ -60,6 +68,74 @@ def test_a_mistake_is_told_with_its_place(text: str, place: str, expected: str, 
     assert found in problem
 
 
+@pytest.mark.parametrize(
+    ("model", "place", "expected", "found"),
+    [
+        ("{}", "model", "a value", "nothing"),
+        ("{model: anomaly.LODA, pre: node}", "pre", "per", "did you mean 'per'?"),
+        ("{model: anomaly.LODA, per: pod}", "per", "'node' or 'workload'", "'pod'"),
+        ("{model: anomaly.LODA, max_models: 0}", "max_models", "greater than or equal to 1", "0"),
+        ("{model: 3}", "model", "a name such as anomaly.HalfSpaceTrees", "3"),
+        ("{model: []}", "model", "at least one step", "empty"),
+        ("{model: anomaly.HalfSpaceTree}", "model", "River has no", "mean 'anomaly.HalfSpaceTrees'?"),
+        ("{model: os.system}", "model", "expected a class of one of anomaly", "'os.system'"),
+        ("{model: anomaly.base.os}", "model", "expected a class of one of anomaly", "'anomaly.base.os'"),
+        ("{model: anomaly.__doc__}", "model", "River has no", "'anomaly.__doc__'"),
+        ("{model: datasets.CreditCard}", "model", "expected a class of one of anomaly", "datasets"),
+        ("{model: linear_model.LinearRegression}", "model", "anomaly or drift detector", "LinearRegression"),
+        ("{model: anomaly.LODA, parameters: {n_bin: 3}}", "parameters.n_bin", "n_bins", "mean 'n_bins'?"),
+        ("{model: anomaly.LODA, parameters: {n_bins: few}}", "parameters", "does not run", "Error"),
+        ("{model: anomaly.LODA, parameters: {n_bins: .nan}}", "parameters.n_bins", "finite", "nan"),
+        ("{model: anomaly.QuantileFilter, parameters: {q: 0.9}}", "parameters.anomaly_detector", "value", ""),
+        (
+            "{model: anomaly.HalfSpaceTrees, parameters: {limits: {a: [0, 1]}}}",
+            "parameters.limits",
+            "none",
+            "",
+        ),
+        (UNPROTECTED, "parameters.protect_anomaly_detector", "true", "never learns"),
+        ("{model: [stats.Mean]}", "model", "anomaly or drift detector", "Mean"),
+        ("{model: [anomaly.LODA, anomaly.LODA]}", "model", "transformers before the last", "LODA (step 0)"),
+        ("{model: [preprocessing.Normalizer, {modl: x}]}", "model[1].modl", "model, parameters", "'modl'"),
+        ("{model: [preprocessing.Normalizer, {model: x.Y}]}", "model[1].model", "class of one of", "'x.Y'"),
+        ("{model: [preprocessing.Normalizer, anomaly.GaussianScorer]}", "model", "name it alone", "Gaussian"),
+        ("{model: [preprocessing.Normalizer, drift.ADWIN]}", "model", "name it alone", "ADWIN"),
+        (ODD_STEP, "model[0].parameters.ordr", "Normalizer takes order", "did you mean 'order'?"),
+        ("{model: [anomaly.LODA], parameters: {n_bins: 3}}", "parameters", "none", "each step has its own"),
+    ],
+)
+def test_a_wrong_model_is_told_with_its_place(model: str, place: str, expected: str, found: str) -> None:
+    pytest.importorskip("river", reason="needs River: pip install 'edgeobs[river]'")
+    (problem,) = problems(f"detectors: {{mine: {model}}}")
+    assert problem.startswith(f"detectors.mine.{place}: ")
+    assert expected in problem
+    assert found in problem
+
+
+def test_a_model_has_a_plain_name() -> None:
+    (problem,) = problems("detectors: {a/b: {model: anomaly.LODA}}")
+    assert problem.startswith("detectors.a/b")
+    assert "pattern" in problem
+
+
+def test_models_without_river_say_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("edgeobs.detect.river")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "river", None)
+    (problem,) = problems("detectors: {mine: {model: anomaly.LODA}}")
+    assert problem == "detectors: need river, which is not installed: pip install 'edgeobs[river]'"
+
+
+def test_a_wrong_model_exits_2(tmp_path: Path) -> None:
+    pytest.importorskip("river", reason="needs River: pip install 'edgeobs[river]'")
+    file = tmp_path / "edgeobs.yaml"
+    file.write_text("detectors: {mine: {model: anomaly.HalfSpaceTree}}")
+    for arguments in (["check-config", str(file)], ["serve", "-c", str(file)]):
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 2
+        assert f"{file}: detectors.mine.model: River has no 'anomaly.HalfSpaceTree'" in result.output
+
+
 def test_every_mistake_is_told_at_once() -> None:
     assert len(problems("server: {http_port: x, nonsense: 1}\nweb: {port: -1}")) == 3
 
@@ -86,6 +162,7 @@ def test_every_setting_says_what_it_is() -> None:
         return found
 
     sections = {field.name: getattr(Config(), field.name) for field in dataclasses.fields(Config)}
+    sections["detectors"] = ModelSettings(model="any")
     assert [f for name, section in sections.items() for f in undocumented(type(section), name)] == []
 
 

@@ -1,5 +1,7 @@
-"""What every registered detector must do."""
+"""What every registered detector must do, and River's models behind the same contract."""
 
+import copy
+import importlib.util
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -9,12 +11,49 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeobs.detect import DETECTORS, Detector, Settings
-from edgeobs.signals import SECOND, Floats, Int32s, Scores
+from edgeobs.detect.models import ModelSettings
+from edgeobs.signals import SECOND, Floats, Identity, Int32s, Kind, Resource, Scores, Source
 
 START = 1_700_000_000 * SECOND
-every_detector = pytest.mark.parametrize("make", DETECTORS.values(), ids=DETECTORS.keys())
 Make = Callable[[Settings], Detector]
 Sample = tuple[int, float]
+
+
+class EveryNodeHasOne:
+    """Stands for a series table in which each series is the only one of its node."""
+
+    def __getitem__(self, number: int) -> Identity:
+        return Identity(Source((), Resource(node=f"edge-{number}")), "load", (), Kind.GAUGE)
+
+
+def river(settings: ModelSettings) -> Make:
+    def make(_: Settings) -> Detector:
+        from edgeobs.detect.river import ModelDetector
+
+        return ModelDetector(settings, EveryNodeHasOne())
+
+    return make
+
+
+TREES = {"n_trees": 3, "height": 4, "window_size": 20}
+DISTANCE = ModelSettings(model="anomaly.StandardAbsoluteDeviation", max_models=1000)
+NODE = ModelSettings(model="anomaly.LODA", parameters={"n_random_cuts": 4}, per="node")
+STEPS = ["preprocessing.StandardScaler", {"model": "anomaly.HalfSpaceTrees", "parameters": TREES}]
+RIVER = {
+    "river distance": river(DISTANCE),
+    "river trees": river(ModelSettings(model=STEPS)),
+    "river node": river(NODE),
+    "river drift": river(ModelSettings(model="drift.ADWIN", max_models=1000)),
+}
+if importlib.util.find_spec("river") is None:  # needs River: pip install 'edgeobs[river]'
+    RIVER = {}
+ALL = {**DETECTORS, **RIVER}
+# Trees, histograms and drift detectors do not know how far is far; the distance does.
+FAR = {name: make for name, make in ALL.items() if name in {*DETECTORS, "river distance"}}
+every_detector = pytest.mark.parametrize("make", ALL.values(), ids=ALL.keys())
+every_metric = pytest.mark.parametrize("make", FAR.values(), ids=FAR.keys())
+# What is inside of River's models is not saved: test_river_models.py says what is.
+every_own = pytest.mark.parametrize("make", DETECTORS.values(), ids=DETECTORS.keys())
 
 anything = st.one_of(
     st.floats(),
@@ -106,7 +145,7 @@ def test_ids_and_their_order_are_names_only(make: Make) -> None:
         np.testing.assert_array_equal(one[:, order], two)
 
 
-@every_detector
+@every_own
 def test_a_snapshot_continues_identically(make: Make) -> None:
     detector = make(Settings())
     feed(detector, noise(50, 3))
@@ -159,13 +198,13 @@ def test_memory_depends_on_series_and_not_on_samples(make: Make) -> None:
     assert first <= 256 * 2000
 
 
-@every_detector
+@every_metric
 def test_the_score_grows_with_the_deviation(make: Make) -> None:
     detector = make(Settings())
     feed(detector, noise(100))
     for sign in (1, -1):
         away = [0.1, 1, 3, 10, 20, 40, 80, 200, 1e4, 1e100, 1e308]
-        found = [feed(copy_of(make, detector), [(0, 100 + sign * a)], 100).score[0] for a in away]
+        found = [feed(copy.deepcopy(detector), [(0, 100 + sign * a)], 100).score[0] for a in away]
         assert all(a <= b for a, b in pairwise(found))
         assert found[1] < 1
         assert found[-1] > 6
@@ -179,7 +218,7 @@ def test_young_series_score_nothing_and_expect_nothing(make: Make) -> None:
     assert np.isnan(scores.spread).all()
 
 
-@every_detector
+@every_metric
 def test_after_a_minute_a_fault_is_seen_and_noise_is_not(make: Make) -> None:
     detector = make(Settings())
     calm = feed(detector, noise(60, 200)).score
