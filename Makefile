@@ -18,8 +18,8 @@ $(VENV)/.run: requirements.lock pyproject.toml
 	@$(PIP) --require-hashes -r requirements.lock
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
-	@echo "compiling the fast decoders (once)"
-	@$(BIN)/python -m edgeobs.ingest.warm
+	@echo "compiling decoders and detectors (once)"
+	@$(BIN)/python -m edgeobs.warm
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@echo "installing development tools into $(VENV) (once)"

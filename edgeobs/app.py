@@ -16,7 +16,7 @@ from rich.progress import Progress
 
 from edgeobs import remediate
 from edgeobs.config import Config
-from edgeobs.detect import DETECTORS
+from edgeobs.detect import DETECTORS, Detector
 from edgeobs.detect.absence import Heartbeats
 from edgeobs.engine import Engine
 from edgeobs.features import Features
@@ -32,7 +32,6 @@ from edgeobs.ingest.intern import Interner
 from edgeobs.ingest.serve import HttpServer, listen
 from edgeobs.ingest.server import ingest_app
 from edgeobs.ingest.settings import Tls
-from edgeobs.ingest.warm import warm
 from edgeobs.keep import Keeper
 from edgeobs.pipeline import Pipeline
 from edgeobs.publish import Board
@@ -40,6 +39,7 @@ from edgeobs.replay import read, steps
 from edgeobs.series import SeriesTable
 from edgeobs.signals import SECOND, Counts, Decision, ExternalAlert, Incident, Points
 from edgeobs.telemetry import logging_setup, tracer
+from edgeobs.warm import warm
 from edgeobs.web.api import web_app
 
 log = structlog.get_logger("edgeobs")
@@ -64,7 +64,7 @@ def build(config: Config) -> Core:
     pipeline = Pipeline(
         table=table,
         features=Features(table, config.features, counts),
-        detectors={"ew": DETECTORS["ew"](config.detect)},
+        detectors={"series": DETECTORS["series"](config.detect), **_models(config, table, counts)},
         heartbeats=Heartbeats(table, config.detect),
         incidents=Incidents(table, config.incidents, counts),
         remediation=remediate.Remediation(config.remediate, counts),
@@ -75,6 +75,16 @@ def build(config: Config) -> Core:
         opted_in=config.cluster.opted_in,
     )
     return Core(pipeline, Interner(table), counts)
+
+
+def _models(config: Config, table: SeriesTable, counts: Counts) -> dict[str, Detector]:
+    """River's, where the configuration names some; without any, River is not imported."""
+    if not config.detectors:
+        return {}
+    from edgeobs.detect.river import ModelDetector  # noqa: PLC0415  an extra, and slow to import
+
+    names = config.detectors.items()
+    return {f"river.{name}": ModelDetector(model, table, counts, f"river.{name}") for name, model in names}
 
 
 async def serve(config: Config) -> None:

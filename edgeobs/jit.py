@@ -58,3 +58,15 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 def intrinsic(function: Callable[..., Any]) -> Any:
     """Teach Numba an operation by writing its LLVM code; see `numba.extending.intrinsic`."""
     return importlib.import_module("numba.extending").intrinsic(function)
+
+
+def callable_when_compiled(function: Callable[P, R]) -> Callable[P, R]:
+    """Let compiled functions call this one, which stays what it is for everybody else."""
+    made: Callable[P, R] = importlib.import_module("numba.extending").register_jitable(function)
+    return made
+
+
+def means_when_compiled(function: Callable[..., Any], scalar: Callable[..., Any]) -> None:
+    """What a function of columns means to compiled code: ``scalar`` gives the function of scalars."""
+    scalar.__annotations__.clear()  # Numba compares signatures to the letter
+    importlib.import_module("numba.extending").overload(function)(scalar)

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+Int8s = NDArray[np.int8]
 Int32s = NDArray[np.int32]
 Int64s = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -162,6 +163,8 @@ class Scores:
     score: Floats
     expected: Floats
     spread: Floats
+    view: Int8s = field(default_factory=lambda: np.zeros(0, np.int8))
+    """Which view was the most surprised, numbered as in `detect.VIEWS`; empty: the detector has one."""
 
 
 HeartState = Literal["young", "alive", "late", "silent", "retired"]

@@ -10,6 +10,9 @@ from annotated_types import Ge, Gt, Le
 class Settings:
     """How a series' normal is learned, and when silence counts."""
 
+    timezone: str = "UTC"
+    """Where days begin: an IANA name such as ``Europe/Berlin``; what is usual at a time of day follows it."""
+
     memory: Annotated[float, Ge(2)] = 200.0
     """Samples that the mean and variance of a series remember; infinite is all of them alike."""
 

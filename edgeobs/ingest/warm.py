@@ -1,10 +1,5 @@
-"""``python -m edgeobs.ingest.warm``: compile the fast decoders, so that no request ever waits for that.
+"""Have every decoder compiled before the first request; `edgeobs.warm` calls it."""
 
-Run it once where edgeobs is installed, as the user who will run it: Numba keeps its cache beside the modules,
-or under ``NUMBA_CACHE_DIR``, and wants to write there even to read.
-"""
-
-import sys
 import time
 from collections.abc import Callable
 
@@ -64,14 +59,3 @@ _BODIES: dict[Format, Callable[[], bytes]] = {
     "remote_write_1": _remote_write_1,
     "remote_write_2": _remote_write_2,
 }
-
-
-def main() -> int:
-    """Compile, saying how far it is; always 0, since nothing depends on it but speed."""
-    if not warm(lambda line: print(line, flush=True)):
-        print("Numba is not installed: protobuf's own parser decodes, nothing needs compiling")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

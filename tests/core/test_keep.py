@@ -183,7 +183,7 @@ def test_what_was_learned_comes_back(site: Any) -> None:
 
 
 def learned(made: Any) -> dict[str, Any]:
-    state: dict[str, Any] = made.pipeline.state()["detect.ew"]
+    state: dict[str, Any] = made.pipeline.state()["detect.series"]
     return state
 
 

@@ -35,7 +35,9 @@ def test_what_is_not_heard_is_forgotten_in_every_stage(site: Any) -> None:
     assert made.core.counts["edgeobs_series_expired_total",] == 2
     assert len(made.pipeline.table) == before - 2
     state = made.pipeline.state()
-    assert not state["detect.ew"]["rows"][gone[0] :].any(), "an id that is used again learns from nothing"
+    assert not state["detect.series"]["reals"][gone[0] :, 0].any(), (
+        "an id that is used again learns from nothing"
+    )
     assert not state["features"]["rows"][gone][:, 0].any()
     again = made.series(0, "new")
     assert again in gone
@@ -61,7 +63,7 @@ def test_a_state_restored_goes_on_as_if_nothing_had_been(site: Any) -> None:
             now = np.full(len(each.series), made.now_ns)
             made.pipeline.step(Points(each.series, now, each.start_ns, each.value), made.now_ns)
     assert one.pipeline.scored - 40 * 8 + 4 == other.pipeline.scored
-    np.testing.assert_equal(one.pipeline.state()["detect.ew"], other.pipeline.state()["detect.ew"])
+    np.testing.assert_equal(one.pipeline.state()["detect.series"], other.pipeline.state()["detect.series"])
     np.testing.assert_equal(one.pipeline.state()["features"], other.pipeline.state()["features"])
 
 

@@ -28,6 +28,7 @@ from prometheus_client.openmetrics import parser as openmetrics
 
 from benchmarks.serving import Core, core, free_port
 from edgeobs import snapshot
+from edgeobs.detect.sample import SHORT_MEAN
 from edgeobs.signals import Identity
 
 WAIT_S = 30.0
@@ -179,7 +180,7 @@ def saved(served: Core, folder: Path, node: str) -> dict[str, tuple[float, float
     wait(lambda: served.metric("edgeobs_snapshot_timestamp_seconds") > since + 0.3, "no snapshot was made")
     table, _, stages = snapshot.read(folder / "data" / "learned.snapshot")
     sent = np.ascontiguousarray(stages["features"]["rows"][:, 2]).view(np.float64)
-    mean = stages["detect.ew"]["rows"][:, 1]
+    mean = stages["detect.series"]["reals"][:, SHORT_MEAN]
 
     def of(number: int, identity: Identity) -> tuple[str, tuple[float, float]]:
         scored = float(mean[number]) if number < len(mean) else 0.0

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeobs.detect import Settings
-from edgeobs.detect.bank import MEAN, VARIANCE, EwBank
+from edgeobs.detect.ew import MEAN, VARIANCE, EwBank
 from edgeobs.signals import SECOND
 
 river_anomaly = pytest.importorskip("river.anomaly", reason="needs River: pip install 'edgeobs[river]'")

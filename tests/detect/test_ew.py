@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edgeobs.detect import Settings
-from edgeobs.detect.bank import EwBank
+from edgeobs.detect.ew import EwBank
 from edgeobs.signals import SECOND, Floats, Scores
 
 
