@@ -83,7 +83,7 @@ class Entity:
     def _begin(self, name: str, time_ns: int) -> None:
         together = frozenset(self._seen)
         self._company.update(dict.fromkeys(together, together))
-        self._tick_ns, self._seen, self._done = time_ns, set(), False
+        self._tick_ns, self._seen, self._done = max(time_ns, self._tick_ns), set(), False
         self._awaited = self._company.get(name, frozenset()) & self.names_now()
 
     def names_now(self) -> frozenset[str]:

@@ -52,7 +52,7 @@ class SeriesDetector(base.AnomalyDetector):  # type: ignore[misc]
 
     def __init__(
         self,
-        bank: str = "ew",
+        bank: str = "series",
         interval_s: float = 1.0,
         max_features: int = 1000,
         settings: Settings | None = None,

@@ -42,7 +42,8 @@ class Tail:
         abnormal = found >= _ABNORMAL
         if not (abnormal and self.run):
             self._learn_tail(raw)
-            self._learn_bulk(min(raw, self.threshold + _CUT * self.first))
+            least = self.mean - _CUT * max(math.sqrt(self.variance), self._least())
+            self._learn_bulk(max(least, min(raw, self.threshold + _CUT * self.first)))
         self.run = self.run + 1.0 if abnormal else 0.0
         if self.run >= _LASTING:
             self.n = self.run = 0.0
@@ -54,7 +55,7 @@ class Tail:
             return 0.0
         over = raw - self.threshold
         if over <= 0:
-            return -math.log10(SHARE) * (raw - self.mean) / (self.threshold - self.mean)
+            return -math.log10(SHARE) * min((raw - self.mean) / (self.threshold - self.mean), 1.0)
         ratio = self.first * self.first / max(self.second - self.first * self.first, 1e-300)
         shape = max(0.0, min(0.5 * (1.0 - ratio), _MOST_SHAPE))
         scale = self.first * (1.0 - shape)
