@@ -39,7 +39,7 @@ FARTHEST = 1e6
 """Spreads; nothing is farther away."""
 LEAST_WEIGHT = 0.1  # of an exceedance beyond the cut, however long it has lasted
 SMOOTH = 0.25
-FLAT_WEIGHT, FLAT_MOST = 0.3, 6.0
+FLAT_WEIGHT, FLAT_MOST = 0.3, 8.0
 NARROWEST = 1e-30
 """A spread that is shown is at least this."""
 MOST = 20.0

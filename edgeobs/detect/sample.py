@@ -140,7 +140,7 @@ def step(
     by_short = np.minimum(law.decades(x_short, r[SHORT_T], r[SHORT_E]), most)
     by_long = np.minimum(law.decades(x_long, r[LONG_T], r[LONG_E]), most)
     by_shape = law.decades(x_shape, r[SHAPE_T], r[SHAPE_E])
-    by_flat = law.flat(same, r[AGAIN], n)
+    by_flat = law.flat(pick(unmoved, 0.0, same), r[AGAIN], n)
     joined = law.join(by_short, by_long, by_season, by_shape, by_flat)
     smooth = smooth + law.SMOOTH * (joined - smooth)
     both = joined + smooth
@@ -215,12 +215,13 @@ def learn_values(r: X, value: X, narrow: X, wide: X, n: X, every: X, calm: X) ->
 
 def learn_runs(r: X, same: X, gap: X, n: X, abnormal: X) -> None:
     """Repeats, the interval, and runs of abnormal samples; what lasts begins again as normal."""
-    trial = (same >= 2.0) | ((same == 0.0) & (r[SAME] >= 1.0))
-    if law.some(trial):
-        rate = np.maximum(1.0 / (r[TRIALS] + 3.0), 1.0 / 256.0)
-        again = r[AGAIN] + rate * (pick(same >= 2.0, 1.0, 0.0) - r[AGAIN])
-        r[AGAIN] = pick(trial, again, r[AGAIN])
-        r[TRIALS] = pick(trial, np.minimum(r[TRIALS] + 1.0, _BYTE), r[TRIALS])
+    # Only a run that is over teaches how runs go on: one that is stuck would teach that it is usual.
+    over = (same == 0.0) & (r[SAME] >= 1.0)
+    if law.some(over):
+        length, trials = r[SAME], r[TRIALS] + 3.0
+        again = (r[AGAIN] * trials + length - 1.0) / (trials + length)
+        r[AGAIN] = pick(over, again, r[AGAIN])
+        r[TRIALS] = pick(over, np.minimum(r[TRIALS] + length, _BYTE), r[TRIALS])
     r[SAME] = np.minimum(same, _BYTE)
     usual = r[INTERVAL] + 0.1 * (np.minimum(gap, 3.0 * r[INTERVAL]) - r[INTERVAL])
     r[INTERVAL] = pick(n <= 1.0, gap, usual)
