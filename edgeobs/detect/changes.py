@@ -82,6 +82,10 @@ class Changes:
         sources = [self._sources.items[number] for number in np.unique(self._source[ids]).tolist()]
         return self._relearn([(source, "a counter began anew") for source in sources], now_ns)
 
+    def shifted(self, ids: Int32s, now_ns: int) -> Relearn:
+        """Series whose level moved unannounced (`Shifts`): these alone, and no oftener than others."""
+        return self._limited(np.unique(ids), now_ns, ("the level moved",) if len(ids) else ())
+
     def announce(self, place: Resource, now_ns: int, why: str = "our own action") -> Relearn:
         """Something was done at a place (a node, a workload …; what is empty is any): its series change."""
         return self._relearn([(place, why)] if any(place) else [], now_ns)
@@ -198,17 +202,21 @@ class Changes:
         touched = np.zeros(len(self._met), np.bool_)
         for whom, _ in events:
             touched |= self._of(whom)
-        ids = np.flatnonzero(touched & (self._met > UNMET))
+        reasons = tuple(dict.fromkeys(f"{_name(whom)}: {why}" for whom, why in events))[:_MOST_REASONS]
+        return self._limited(np.flatnonzero(touched & (self._met > UNMET)).astype(np.int32), now_ns, reasons)
+
+    def _limited(self, ids: Int32s, now_ns: int, reasons: tuple[str, ...]) -> Relearn:
+        """Those of the series that are not at rest."""
+        self._grow(int(ids.max(initial=-1)) + 1)
         now_s, rest = now_ns // SECOND, self.settings.rest_s
         times = self._times[ids].astype(np.float64)
         quiet = now_s - self._last_s[ids].astype(np.float64)
         due = (self._last_s[ids] == 0) | (quiet >= rest * 2.0**times) | (quiet < 0)
-        ids, quiet, times = ids[due], quiet[due], times[due]
+        at, quiet, times = ids[due], quiet[due], times[due]
         in_a_row = quiet < _SOON * rest * 2.0**times
-        self._times[ids] = np.where(in_a_row, np.minimum(times + 1, _MOST_DOUBLINGS), 0)
-        self._last_s[ids] = now_s
-        reasons = tuple(dict.fromkeys(f"{_name(whom)}: {why}" for whom, why in events))[:_MOST_REASONS]
-        return Relearn(ids.astype(np.int32), now_ns, reasons, int((~due).sum()))
+        self._times[at] = np.where(in_a_row, np.minimum(times + 1, _MOST_DOUBLINGS), 0)
+        self._last_s[at] = now_s
+        return Relearn(at, now_ns, reasons, len(ids) - len(at))
 
 
 class _Numbers(Generic[_T]):

@@ -116,6 +116,13 @@ def test_what_we_did_ourselves(world: World) -> None:
     assert not len(world.changes.announce(Resource(node="n9"), START).ids)
 
 
+def test_a_level_that_moved_unannounced_counts_for_that_series_alone_and_not_too_often(world: World) -> None:
+    ids = np.array([3, 1, 3], np.int32)
+    assert world.changes.shifted(ids, START).ids.tolist() == [1, 3]
+    again = world.changes.shifted(ids, START + 60 * SECOND)
+    assert (again.ids.tolist(), again.held) == ([], 2)
+
+
 def test_what_flaps_blinds_nobody(world: World) -> None:
     """A start time that is another one every minute for a week."""
     minutes, relearned, held = 7 * 24 * 60, 0, 0
