@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import sys
+from pathlib import Path
 
 from benchmarks.measure import Measure, as_json, as_table
 
@@ -10,7 +11,10 @@ BENCHMARKS = {
     "ingest": "bytes → columns → scores: decoders alone, and from a loopback socket to the score",
     "decision": "last byte of the request with the evidence → decision recorded, at half load",
     "memory": "bytes per live series, and an idle core",
+    "accuracy": "detectors beside floors on labelled public data (needs --data)",
 }
+ON_DATA = "accuracy"
+SETS = ("nab", "mscloud", "kpi", "smd", "asd", "jumpstarter", "nezha")
 
 
 def main() -> int:
@@ -25,13 +29,40 @@ def main() -> int:
     )
     parser.add_argument("--quick", action="store_true", help="end within 40 s; figures are rougher")
     parser.add_argument("--json", action="store_true", help='one object: {"measures": [...]}')
+    parser.add_argument("--data", type=Path, metavar="DIR", help="accuracy: where the sets lie")
+    parser.add_argument("--set", choices=SETS, default="", help="accuracy: one set alone")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="accuracy: a PNG of every series goes here")
     wanted = parser.parse_args()
+    if wanted.data is None and ON_DATA in wanted.names:
+        parser.error(f"{ON_DATA} needs --data DIR")
     found: list[Measure] = []
     for name in wanted.names or BENCHMARKS:
+        if name == ON_DATA and wanted.data is None:
+            print(f"{name}: left out, no --data DIR was given", file=sys.stderr)
+            continue
         print(f"{name}: {BENCHMARKS[name]}", file=sys.stderr)
-        found += importlib.import_module(f"benchmarks.{name}").run(wanted.quick)
+        found += _measured(name, wanted)
     print(as_json(found) if wanted.json else as_table(found))
     return 0
+
+
+def _measured(name: str, wanted: argparse.Namespace) -> list[Measure]:
+    module = importlib.import_module(f"benchmarks.{name}")
+    found: list[Measure]
+    if name != ON_DATA:
+        found = module.run(wanted.quick)
+        return found
+    show = _silent if wanted.json else print
+    try:
+        found = module.run(wanted.quick, wanted.data, wanted.set, wanted.plots, show)
+    except module.NoDataError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    return found
+
+
+def _silent(_: str) -> None:
+    """Tables are for people."""
 
 
 if __name__ == "__main__":

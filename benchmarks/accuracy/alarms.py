@@ -5,7 +5,8 @@ passed without another. An event is a maximal run of labelled samples.
 
 - Caught: an alarm opens or is still open within the event. Whoever was called before is already looking.
 - False: no sample of the alarm at or above the threshold lies in an event, give or take the tolerance. Being
-  held open into an event redeems no alarm.
+  held open into an event redeems no alarm. For every full day outside events that an alarm, true or false,
+  stays open it is one false alarm more: one that never closes would catch everything and be never wrong.
 """
 
 from collections.abc import Sequence
@@ -31,7 +32,7 @@ class Operating(NamedTuple):
     rate: float  # false alarms a series and day that were allowed
     threshold: float  # alarms open at or above it; inf where even the highest score is too often wrong
     recall: float  # share of events caught
-    precision: float  # share of alarms that are not false; NaN without alarms
+    precision: float  # share of alarms that a sample within an event proves; NaN without alarms
     delay_s: float  # median over caught events, from the event's first sample; NaN without
     false_alarms: float  # a series and day, as found
 
@@ -51,9 +52,10 @@ def operating_points(
     order = np.argsort(-joined.score, kind="stable")
     false = np.empty(len(order))
     limit = max(rates) * joined.days
-    scratch = np.arange(len(order)), np.zeros(len(order), np.bool_), np.zeros(len(order), np.bool_)
-    columns = joined.score, joined.time_ns, joined.first, joined.near
-    done = _grow(order, *columns, hold_ns, limit, *scratch, false)
+    columns = joined.score, joined.time_ns, joined.first, joined.near, joined.outside
+    alarm = np.arange(len(order)), np.arange(len(order)), np.arange(len(order))
+    over, true = np.zeros((2, len(order)), np.bool_)
+    done = _grow(order, *columns, hold_ns, limit, *alarm, over, true, false)
     falling = joined.score[order[:done]]
     complete = np.append(falling[1:] != falling[:-1], True)  # a threshold takes all of its equals
     thresholds, counts = falling[complete], np.maximum.accumulate(false[:done][complete])
@@ -91,6 +93,7 @@ class _Joined(NamedTuple):
     time_ns: Int64s
     first: Int64s  # row at which the series of a row begins
     near: Bools
+    outside: Int64s  # ns outside events, from the beginning of the row's series to the row
     days: float
 
 
@@ -101,8 +104,13 @@ def _join(series: Sequence[Series | Node], scores: Sequence[Floats], tolerance: 
         np.concatenate([s.time_ns for s in series]),
         np.repeat(np.cumsum([0, *length[:-1]]), length),
         np.concatenate([_widened(s.label, tolerance) for s in series]),
+        np.concatenate([_outside(s) for s in series]),
         days(series),
     )
+
+
+def _outside(one: Series | Node) -> Int64s:
+    return np.cumsum(np.where(one.label, 0, np.diff(one.time_ns, prepend=one.time_ns[:1])))
 
 
 def _widened(label: Bools, tolerance: int) -> Bools:
@@ -117,15 +125,18 @@ def _at(
     series: Sequence[Series | Node], scores: Sequence[Floats], threshold: float | Sequence[float],
     rate: float, hold_ns: int, tolerance: int,
 ) -> Operating:  # fmt: skip
-    events = alarms = false = 0
+    events = alarms = wrong = false = 0
     delays: list[float] = []
     each = np.broadcast_to(np.asarray(threshold, np.float64), len(series))
     for one, score, limit in zip(series, scores, each, strict=True):
         over = np.flatnonzero(score >= limit)
-        opens = np.diff(one.time_ns[over], prepend=one.time_ns[:1] - hold_ns - 1) > hold_ns
-        alarm = np.cumsum(opens) - 1
-        alarms += int(opens.sum())
-        false += int(opens.sum()) - len(np.unique(alarm[_widened(one.label, tolerance)[over]]))
+        opens = np.flatnonzero(np.diff(one.time_ns[over], prepend=one.time_ns[:1] - hold_ns - 1) > hold_ns)
+        if len(over):
+            true = np.logical_or.reduceat(_widened(one.label, tolerance)[over], opens)
+            outside = _outside(one)
+            open_ns = outside[over[np.append(opens[1:], len(over)) - 1]] - outside[over[opens]]
+            alarms, wrong = alarms + len(opens), wrong + int((~true).sum())
+            false += int((~true).sum() + (open_ns // DAY).sum())
         for first, last in runs(one.label):
             events += 1
             begin = one.time_ns[first]
@@ -138,7 +149,7 @@ def _at(
         rate,
         float(each[0]) if len(each) else float("nan"),
         len(delays) / events if events else float("nan"),
-        1 - false / alarms if alarms else float("nan"),
+        1 - wrong / alarms if alarms else float("nan"),
         float(np.median(delays)) if delays else float("nan"),
         false / days(series),
     )
@@ -154,13 +165,14 @@ def _root(parent: Int64s, i: int) -> int:
 
 @jit.compiled
 def _grow(
-    order: Int64s, score: Floats, time_ns: Int64s, first: Int64s, near: Bools, hold_ns: int, limit: float,
-    parent: Int64s, over: Bools, true: Bools, false: Floats,
+    order: Int64s, score: Floats, time_ns: Int64s, first: Int64s, near: Bools, outside: Int64s,
+    hold_ns: int, limit: float,
+    parent: Int64s, begin: Int64s, end: Int64s, over: Bools, true: Bools, false: Floats,
 ) -> int:  # fmt: skip
     """False alarms after each further sample of ``order``; how many samples until they exceed ``limit``.
 
-    Samples that are over the threshold and no farther apart than the hold are one alarm: sets, joined as the
-    threshold falls. Ends only between unequal scores.
+    Samples over the threshold and no farther apart than the hold are one alarm: sets, joined as the threshold
+    falls, of which ``begin``, ``end`` (rows) and ``true`` are kept. Ends only between unequal scores.
     """
     wrong = 0
     n = len(order)
@@ -176,10 +188,13 @@ def _grow(
                 if over[j]:
                     a, b = _root(parent, i), _root(parent, j)
                     if a != b:
-                        if not (true[a] and true[b]):
-                            wrong -= 1
+                        wrong -= (not true[a]) + (outside[end[a]] - outside[begin[a]]) // DAY
+                        wrong -= (not true[b]) + (outside[end[b]] - outside[begin[b]]) // DAY
                         parent[a] = b
                         true[b] = true[a] or true[b]
+                        begin[b] = min(begin[a], begin[b])
+                        end[b] = max(end[a], end[b])
+                        wrong += (not true[b]) + (outside[end[b]] - outside[begin[b]]) // DAY
                     break
                 j += step
         false[k] = wrong

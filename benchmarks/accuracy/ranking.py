@@ -4,6 +4,8 @@ VUS-PR: Paparrizos et al., "Volume Under the Surface", VLDB 2022, in the variant
 Paparrizos, NeurIPS 2024), whose figures this gives to the last digits.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from edgeobs.signals import Bools, Floats, Int64s
@@ -54,46 +56,75 @@ def vus_pr(label: Bools, score: Floats, window: int) -> float:
     events = runs(label)
     if not len(events):
         return float("nan")
-    # The sample with the k-th threshold's score, and how many are at or above it.
+    # The score of each threshold, and how many samples are at or above it.
     falling = -np.sort(-score)
     thresholds = falling[np.linspace(0, len(score) - 1, THRESHOLDS).astype(np.int64)]
     taken = np.searchsorted(-falling, -thresholds, side="right").astype(np.float64)
-    # From which threshold on a sample is predicted.
-    since = np.searchsorted(-thresholds, -score, side="left")
-    surface = [
-        _average_precision(label, score, events, thresholds, taken, since, w) for w in range(window + 1)
-    ]
-    return float(np.mean(surface))
+    # What is farther from any event than the widest window reaches has no credit: only the rest is looked at.
+    neighbour, distance = _neighbours(events, len(label), window // 2)
+    close = label.copy()
+    close[neighbour] = True
+    place = np.cumsum(close) - 1
+    around = place[neighbour]
+    since = np.searchsorted(-thresholds, -score[close], side="left")
+    near = _Near(
+        len(label),
+        events,
+        place,
+        label[close],
+        score[close],
+        since,
+        thresholds,
+        taken,
+        around,
+        distance,
+    )
+    return float(np.mean([_average_precision(near, w) for w in range(window + 1)]))
 
 
-def _average_precision(
-    label: Bools, score: Floats, events: Int64s, thresholds: Floats, taken: Floats, since: Int64s, window: int
-) -> float:
-    half, n, total = window // 2, len(label), float(label.sum())
-    credit = _widened(label, events, window)
-    near = np.flatnonzero(credit)
-    got = np.bincount(since[near], credit[near], len(thresholds) + 1)[: len(thresholds)].cumsum()
-    inside = np.flatnonzero(label)
-    sure = np.bincount(since[inside], None, len(thresholds) + 1)[: len(thresholds)].cumsum()
+class _Near(NamedTuple):
+    """Rows close to an event, m of n, and the thresholds."""
+
+    rows: int  # n
+    events: Int64s  # in rows
+    place: Int64s  # [n] of a close row among the m
+    label: Bools  # [m]
+    score: Floats  # [m]
+    since: Int64s  # [m] from which threshold on the row is predicted
+    thresholds: Floats
+    taken: Floats  # rows at or above each threshold
+    neighbour: Int64s  # what `_neighbours` gives, among the m
+    distance: Int64s
+
+
+def _average_precision(near: _Near, window: int) -> float:
+    half, events, k = window // 2, near.events, len(near.thresholds)
+    credit = _credit(near, window)
+    got = np.bincount(near.since, credit, k + 1)[:k].cumsum()
+    sure = np.bincount(near.since[near.label], None, k + 1)[:k].cumsum()
     # Events whose widened edges meet are one range.
-    opens = np.append(True, events[:-1, 1] + half >= events[1:, 0] - half)
-    first = np.flatnonzero(np.append(True, ~opens[1:]))
-    begin = np.maximum(events[first, 0] - half, 0)
-    end = np.minimum(events[np.append(first[1:] - 1, len(events) - 1), 1] + half, n - 1)
-    cuts = np.column_stack([begin, end + 1]).ravel()
-    highest = np.maximum.reduceat(np.append(score, -np.inf), cuts)[::2]
-    seen = np.searchsorted(np.sort(-highest), -thresholds, side="right") / len(first)
-    recall = np.minimum(got / (total + (got - sure) / 2), 1.0) * seen
-    return float(np.dot(np.diff(recall, prepend=0.0), got / taken))
+    first = np.flatnonzero(np.append(True, events[:-1, 1] + half < events[1:, 0] - half))
+    begin = near.place[np.maximum(events[first, 0] - half, 0)]
+    end = near.place[np.minimum(events[np.append(first[1:], len(events)) - 1, 1] + half, near.rows - 1)]
+    highest = np.maximum.reduceat(np.append(near.score, -np.inf), np.column_stack([begin, end + 1]).ravel())[
+        ::2
+    ]
+    seen = np.searchsorted(np.sort(-highest), -near.thresholds, side="right") / len(first)
+    recall = np.minimum(got / (near.label.sum() + (got - sure) / 2), 1.0) * seen
+    return float(np.dot(np.diff(recall, prepend=0.0), got / near.taken))
 
 
-def _widened(label: Bools, events: Int64s, window: int) -> Floats:
-    """1 inside events, the credit of §3 of the paper around them, at most 1."""
-    credit = label.astype(np.float64)
-    n, half = len(label), window // 2
-    for away in range(1, half + 1):
-        worth = np.sqrt(1 - away / window)
-        after, before = events[:, 1] + away, events[:, 0] - away
-        credit[after[after < n]] += worth
-        credit[before[before >= 0]] += worth
-    return np.minimum(credit, 1.0)
+def _credit(near: _Near, window: int) -> Floats:
+    """1 inside events, less around them, at most 1."""
+    reach = int(np.searchsorted(near.distance, window // 2, side="right"))
+    worth = np.sqrt(1 - near.distance[:reach] / max(window, 1))
+    around = np.bincount(near.neighbour[:reach], worth, len(near.label))
+    return np.minimum(near.label + around, 1.0)
+
+
+def _neighbours(events: Int64s, rows: int, half: int) -> tuple[Int64s, Int64s]:
+    """Rows at most half a window from an event, once for each side of each, and how far; nearest first."""
+    away = np.arange(1, half + 1)[:, None]
+    row = np.hstack([events[:, 1] + away, events[:, 0] - away])
+    there = (row >= 0) & (row < rows)
+    return row[there], np.broadcast_to(away, row.shape)[there]
