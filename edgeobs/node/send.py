@@ -59,7 +59,8 @@ class Sender:
         self._stopping.set()
         with self._changed:
             self._changed.notify()
-        self._thread.join(within_s)
+        if self._thread.ident is not None:  # it was started
+            self._thread.join(within_s)
 
     @property
     def alive(self) -> bool:

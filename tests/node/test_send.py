@@ -31,6 +31,10 @@ def test_sends_in_order_over_one_connection(receiver: Any, until: Until) -> None
     assert receiver.headers[0]["Content-Type"] == "application/x-protobuf"
 
 
+def test_one_that_was_never_started_can_be_stopped() -> None:
+    Sender(Sending(url="http://127.0.0.1:1/v1/metrics")).stop()
+
+
 def test_gzip_and_token(receiver: Any, until: Until, tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("s3cret\n")
