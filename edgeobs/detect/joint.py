@@ -4,8 +4,8 @@ The mathematics is in docs/detection.md; in short, for the series on seat j of D
 
 - U = (x − mean)/sd of its own level, cut at ±50; features are U and two exponential means of its past;
 - the inverse P of their shrunk covariance gives the residual given all others, E = (P(features − μ))ⱼ/√Pⱼⱼ;
-- surprise s = f(|E|)·n/(n + 3D) + f(|change of U|/its usual)/5 + f(|U|)/20 with f(x) = x + √x,
-  smoothed with several memories; a node's is the mean over its series, on the scale of its own past.
+- surprise s = f(|E|)·n/(n + 3D) + f(|change of U|/its usual)/5 with f(x) = x + √x, smoothed with several
+  memories; a node's is the mean over its series, on the scale of its own past.
 
 Functions of scalars and of a tick, which compiled code calls too (`joint_kernel`); `algebra` has the rest.
 """
@@ -53,15 +53,14 @@ LEVEL, CUT, FLOOR = 5000.0, 50.0, 1e-3  # samples of memory; standard deviations
 YOUNG, GROWN = 5, 10  # samples before the value is standardised; before it may surprise by itself
 STEP_FLOOR, STEP_CUT = 0.1, 3.0  # standard deviations of the value; of the change
 STEP_SHARE, STEP_MOST = 0.2, 100.0
-LEVEL_SHARE, LEVEL_MOST = 0.05, 20.0
 RATE_FAST, RATE_SLOW = 0.5, 0.1  # of the two recent pasts
 SMOOTH_0, SMOOTH_1, SMOOTH_2 = 0.3, 0.1, 0.02  # rates; the sample itself counts half, the last twice
 MEMORY, RIDGE, SHRINK = 5e4, 0.1, 0.3  # ticks of the covariance; added to its diagonal, always; while young
 LEARN = 0.3  # residual (root mean square) up to which a tick teaches fully
 DOUBT = 3.0  # ticks a series of doubt in the residuals while young
 WARM, FIRST = 15, 32  # ticks before the first score; before the first inverse is begun
-USUAL, FEW = 1.2, 0.7  # what a node's surprise is 1 % of the time: USUAL + FEW/√D
-SHARE, PRIOR = 0.01, 300.0  # of its tail: how much of all it is; trust in the prior, runs
+USUAL, FEW = 1.1, 0.7  # what a node's surprise is 1 % of the time: USUAL + FEW/√D
+SHARE, PRIOR = 0.01, 100.0  # of its tail: how much of all it is; trust in the prior, runs
 DECADE = log(10.0)
 MOST_PEAK = 2 * DECADE  # mean excesses: no run teaches the tail more than two decades beyond
 MOST = 20.0
@@ -128,7 +127,7 @@ def features(node: Node, scratch: Scratch, short: float, long: float) -> int:
 
 
 def standardise(s: Floats, j: int, known: Floats, short: float, long: float) -> None:
-    """Learn the value of a seat; ``known``: mean and spread before, and how surprising it is by itself."""
+    """Learn the value of a seat; ``known``: mean and spread before, and the surprise of its change."""
     n, x, mean = s[j, N], s[j, VALUE], s[j, MEAN]
     away, floor = x - mean, FLOOR * s[j, SIZE]
     spread = sqrt(s[j, VARIANCE] + floor * floor)
@@ -141,9 +140,7 @@ def standardise(s: Floats, j: int, known: Floats, short: float, long: float) -> 
     change, usual = abs(value - s[j, FAST]), sqrt(s[j, STEP] + STEP_FLOOR * STEP_FLOOR)
     alone = 0.0
     if n >= GROWN:
-        alone = STEP_SHARE * rise(min(change / usual, STEP_MOST)) + LEVEL_SHARE * rise(
-            min(abs(value), LEVEL_MOST)
-        )
+        alone = STEP_SHARE * rise(min(change / usual, STEP_MOST))
     known[j, 0], known[j, 1], known[j, 2] = mean, spread, alone
     every = max(1.0 / (n + 1.0), 1.0 / LEVEL, long)
     s[j, MEAN] = mean + every * away

@@ -104,7 +104,9 @@ class NodeBank:
 
     def state(self) -> State:
         """A copy of all that was learned."""
-        return packed(self.nodes, {"seat": self.seat, "home": self.home, "begun": self.begun})
+        used = int(np.flatnonzero(self.begun[:, 1]).max(initial=-1)) + 1
+        columns: State = {"seat": self.seat[:used], "home": self.home[:used], "begun": self.begun[:used]}
+        return packed(self.nodes, columns)
 
     def restore(self, state: State) -> None:
         """Take up a `state`; ValueError with the reason, and nothing changed, when it does not fit."""
@@ -148,18 +150,14 @@ class NodeBank:
         """Give a series a seat at its node; false when there is none."""
         if self.seat[number] == _REFUSED:
             return False
-        node = self.nodes.get(home)
-        if node is None and home >= 0:
-            node = self.nodes[home] = Node.empty(_ROOM)
-        free = np.flatnonzero(node.stamps[:, t.SERIES] < 0) if node is not None else ()
-        if node is None or (not len(free) and len(node.reals) == t.SEATS):
+        node = self.nodes.get(home, Node.empty(_ROOM))
+        seat = [*np.flatnonzero(node.stamps[:, t.SERIES] < 0).tolist(), len(node.reals)][0]
+        if home < 0 or seat == t.SEATS:
             self.seat[number] = _REFUSED
             return False
-        if not len(free):
-            free = np.array([len(node.reals)])
-            node = self.nodes[home] = node.grown(2 * len(node.reals))
-        seat, (first, first_s) = int(free[0]), self.begun[number].tolist()
-        node.seat(seat, number, first, int(first_s * 1e9))
+        self.nodes[home] = node if seat < len(node.reals) else node.grown(2 * len(node.reals))
+        first, first_s = self.begun[number].tolist()
+        self.nodes[home].seat(seat, number, first, int(first_s * 1e9))
         self.seat[number], self.home[number] = seat, home
         return True
 
