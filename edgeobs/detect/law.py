@@ -22,7 +22,7 @@ SHORT, LONG, ALL = 200.0, 5000.0, 50_000.0
 """Samples that the short level, the long level and the whole past remember."""
 SHORT_SHARE, LONG_SHARE = 0.03, 0.1
 """Part of the whole past's variance that is added to each level's, so that calm does not make it blind."""
-CLIP, SEASON_CLIP = 2.0, 3.0
+CLIP, SEASON_CLIP, WHOLE_CLIP = 2.0, 3.0, 20.0
 """Spreads beyond which a sample teaches no more than one there would."""
 SIZE_FLOOR, STEP_FLOOR = 1e-3, 2.0
 """Least spread: of the mean |value|, and in steps of the smallest change ever seen (the resolution)."""
@@ -90,9 +90,10 @@ def learn_level(value: X, mean: X, deviation: X, width: X, n: X, a: X) -> tuple[
     return mean + a * d, np.sqrt((1.0 - a) * (deviation * deviation + a * d * d))
 
 
-def learn_whole(value: X, mean: X, deviation: X, a: X) -> tuple[X, X]:
-    """Mean and standard deviation of the whole past, nothing cut: bursts belong to it."""
-    d = value - mean
+def learn_whole(value: X, mean: X, deviation: X, width: X, n: X, a: X) -> tuple[X, X]:
+    """Mean and standard deviation of the whole past, of which bursts are a part but one wild value is not all."""
+    limit = pick((n >= SURE) & (width > 0.0), WHOLE_CLIP * width, np.inf)
+    d = np.minimum(np.maximum(value - mean, -limit), limit)
     return mean + a * d, np.sqrt((1.0 - a) * (deviation * deviation + a * d * d))
 
 

@@ -204,7 +204,7 @@ def learn_values(r: X, value: X, narrow: X, wide: X, n: X, every: X, calm: X) ->
     )
     r[LONG_MEAN], r[LONG_SD] = mean, deviation
     a = np.maximum(1.0 / law.ALL, every)
-    mean, deviation = law.learn_whole(value, r[WHOLE], r[WHOLE_SD], a)
+    mean, deviation = law.learn_whole(value, r[WHOLE], r[WHOLE_SD], wide, n, a)
     r[WHOLE], r[WHOLE_SD] = mean, deviation
     r[SIZE] = r[SIZE] + (np.abs(value) - r[SIZE]) * a
     change = np.abs(value - r[LAST])

@@ -14,7 +14,7 @@ from edgeobs.signals import Bools, Floats
 
 GRAIN = 15.0  # units a spread
 FARTHEST = 4.0 * GRAIN
-VIGILANCE = 2.0  # times the usual squared distance: farther is another shape
+VIGILANCE = 3.0  # times the usual squared distance: farther is another shape
 LEAST = 0.01 * LAGS * GRAIN * GRAIN  # squared distance that is no distance
 MOST_USES = 127
 SLOW = 8.0  # a shape moves an eighth of the way
