@@ -90,11 +90,12 @@ def learn_level(value: X, mean: X, deviation: X, width: X, n: X, a: X) -> tuple[
     return mean + a * d, np.sqrt((1.0 - a) * (deviation * deviation + a * d * d))
 
 
-def learn_whole(value: X, mean: X, deviation: X, width: X, n: X, a: X) -> tuple[X, X]:
-    """Mean and standard deviation of the whole past, of which bursts are a part but one wild value is not all."""
+def learn_whole(value: X, mean: X, deviation: X, size: X, width: X, n: X, a: X) -> tuple[X, X, X]:
+    """Mean, standard deviation and mean |value| of the whole past; one wild value is not all of it."""
     limit = pick((n >= SURE) & (width > 0.0), WHOLE_CLIP * width, np.inf)
     d = np.minimum(np.maximum(value - mean, -limit), limit)
-    return mean + a * d, np.sqrt((1.0 - a) * (deviation * deviation + a * d * d))
+    new_size = size + a * (np.abs(mean + d) - size)
+    return mean + a * d, np.sqrt((1.0 - a) * (deviation * deviation + a * d * d)), new_size
 
 
 def learn_season(away: X, deviation: X, width: X, n: X) -> X:

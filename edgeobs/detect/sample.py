@@ -204,9 +204,8 @@ def learn_values(r: X, value: X, narrow: X, wide: X, n: X, every: X, calm: X) ->
     )
     r[LONG_MEAN], r[LONG_SD] = mean, deviation
     a = np.maximum(1.0 / law.ALL, every)
-    mean, deviation = law.learn_whole(value, r[WHOLE], r[WHOLE_SD], wide, n, a)
-    r[WHOLE], r[WHOLE_SD] = mean, deviation
-    r[SIZE] = r[SIZE] + (np.abs(value) - r[SIZE]) * a
+    mean, deviation, size = law.learn_whole(value, r[WHOLE], r[WHOLE_SD], r[SIZE], wide, n, a)
+    r[WHOLE], r[WHOLE_SD], r[SIZE] = mean, deviation, size
     change = np.abs(value - r[LAST])
     finer = (n > 0.0) & (change > 0.0) & ((change < r[RESOLUTION]) | (r[RESOLUTION] == 0.0))
     r[RESOLUTION] = pick(finer & calm, change, r[RESOLUTION])
