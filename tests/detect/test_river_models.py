@@ -257,6 +257,35 @@ def test_a_tail_is_monotonic_finite_and_survives_a_snapshot(raws: list[float]) -
     assert all(a <= b for a, b in pairwise(found))
 
 
+def learned_tail(raws: Sequence[float]) -> Tail:
+    tail = Tail()
+    for raw in raws:
+        tail.step(raw)
+    return tail
+
+
+def test_a_heavier_tail_makes_the_same_excess_less_surprising() -> None:
+    rng = np.random.default_rng(0)
+    light, heavy = rng.exponential(size=5000), rng.pareto(3.0, size=5000)
+    of_light, of_heavy = learned_tail(light.tolist()), learned_tail(heavy.tolist())
+    for decades in (3, 4, 5):
+        # Where the true probability is 10^-decades.
+        assert of_light.decades(decades * math.log(10)) == pytest.approx(decades, abs=1)
+        assert of_heavy.decades(10 ** (decades / 3) - 1) == pytest.approx(decades, abs=1.5)
+    assert of_heavy.decades(20.0) < of_light.decades(20.0) - 2
+
+
+def test_a_run_of_abnormal_scores_teaches_once_until_it_lasts() -> None:
+    raws = np.random.default_rng(0).exponential(size=500).tolist()
+    tail = learned_tail([*raws, 60.0])
+    before = tail.decades(60.0)
+    for _ in range(90):
+        assert tail.step(60.0) == before
+    for _ in range(60):
+        tail.step(60.0)
+    assert tail.decades(60.0) < 1
+
+
 def test_a_node_is_scored_by_the_sample_that_completes_its_tick() -> None:
     node = ModelSettings(
         model="anomaly.LocalOutlierFactor",
@@ -275,6 +304,34 @@ def test_a_node_is_scored_by_the_sample_that_completes_its_tick() -> None:
     assert late[2] > 2
     # From then on the other two are complete without it.
     assert feed(detector, [(0, 303, 62.0), (1, 303, 38.0)])[1] > 1
+
+
+def test_a_tick_ends_where_a_later_time_begins() -> None:
+    node = ModelSettings(model="anomaly.StandardAbsoluteDeviation", per="node")
+    detector = ModelDetector(node, Table())
+    feed(detector, ticks(100, (0, 1, 2)))
+    (entity,) = detector._entities.values()
+    assert entity.model is not None
+    learned = entity.model.learned
+    feed(detector, [(0, 100, 50.0)])
+    assert entity.model.learned == learned
+    # Another series comes first, later: the tick before has been waited for in vain.
+    assert feed(detector, [(1, 101, 1e4), (2, 101, 50.0), (0, 101, 50.0)])[2] > 6
+    assert entity.model.learned == learned + 2
+
+
+def test_what_is_not_finite_is_as_if_it_had_not_been() -> None:
+    for per, series in (("series", (0, 1)), ("node", (0, 1, 2))):
+        configured = ModelSettings(model="anomaly.StandardAbsoluteDeviation", per=per)  # type: ignore[arg-type]
+        clean, odd = ModelDetector(configured, Table()), ModelDetector(configured, Table())
+        samples = ticks(60, series)
+        extra = [(s, at, value) for s, at, _ in samples[::7] for value in (math.nan, math.inf, -math.inf)]
+        mixed = sorted([*samples, *extra], key=lambda sample: sample[1])
+        found = feed(odd, mixed)
+        fine = np.array([math.isfinite(value) for _, _, value in mixed])
+        assert not found[~fine].any()
+        left = [sample for sample, ok in zip(mixed, fine, strict=True) if ok]
+        np.testing.assert_array_equal(found[fine], feed(clean, left))
 
 
 @settings(max_examples=30, deadline=None)
