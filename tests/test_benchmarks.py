@@ -4,6 +4,7 @@ import importlib
 import json
 import runpy
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -23,9 +24,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
         calls.append(quick)
         return FOUND
 
+    def on_data(quick: bool, *_: object) -> list[Measure]:
+        return run(quick)
+
     for name in runner.BENCHMARKS:
         stub = ModuleType(name)
-        vars(stub)["run"] = run
+        vars(stub)["run"] = on_data if name == runner.ON_DATA else run
+        vars(stub)["NoDataError"] = LookupError
         monkeypatch.setitem(sys.modules, f"benchmarks.{name}", stub)
     return calls
 
@@ -57,8 +62,10 @@ def test_a_table_for_people_of_all_benchmarks(
     asked: list[bool], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert outcome(monkeypatch) == 0
-    assert asked == [False] * len(runner.BENCHMARKS)
-    head, rate, rss, *_ = (line.split() for line in capsys.readouterr().out.splitlines())
+    printed = capsys.readouterr()
+    assert asked == [False] * (len(runner.BENCHMARKS) - 1)
+    assert "accuracy: left out, no --data DIR was given" in printed.err
+    head, rate, rss, *_ = (line.split() for line in printed.out.splitlines())
     assert head == ["measure", "value", "unit", "reference", "ratio"]
     assert rate == ["rate", "1,234,567", "points/s", "upb", "500,000", "2.47×"]
     assert rss == ["idle_rss_mib", "99.5", "MiB"]
@@ -70,6 +77,35 @@ def test_an_unknown_name_is_wrong_usage(
     assert outcome(monkeypatch, "ingst") == 2
     assert not asked
     assert "ingest" in capsys.readouterr().err
+
+
+def test_all_of_them_with_data(
+    asked: list[bool], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert outcome(monkeypatch, "--quick", "--data", "somewhere", "--json") == 0
+    assert asked == [True] * len(runner.BENCHMARKS)
+    assert len(json.loads(capsys.readouterr().out)["measures"]) == len(FOUND) * len(runner.BENCHMARKS)
+
+
+def test_accuracy_needs_data(
+    asked: list[bool], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert outcome(monkeypatch, "accuracy") == 2
+    assert not asked
+    assert "accuracy needs --data DIR" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_directory_without_the_sets_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, made: bool
+) -> None:
+    at = tmp_path / "data"
+    if made:
+        at.mkdir()
+    assert outcome(monkeypatch, "accuracy", "--data", str(at), "--set", "kpi") == 2
+    _, line = capsys.readouterr().err.splitlines()
+    assert line.startswith("accuracy: ")
+    assert str(at) in line
 
 
 @pytest.mark.parametrize("name", runner.BENCHMARKS)

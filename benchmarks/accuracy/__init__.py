@@ -50,11 +50,8 @@ def run(
 
 
 def _few(loaded: Loaded) -> Loaded:
-    """Some entities, from all over the set; ranking needs all of them."""
-    entities = loaded.entities
-    if loaded.faults or len(entities) <= QUICK:
-        return loaded
-    return Loaded(loaded.name, entities[:: -(-len(entities) // QUICK)])
+    """Some of the entities; ranking them needs all."""
+    return loaded if loaded.faults else loaded.every(-(-len(loaded.entities) // QUICK))
 
 
 def _ours(loaded: Loaded) -> list[Floats]:
@@ -75,6 +72,7 @@ def _floors(loaded: Loaded) -> dict[str, Best]:
             {
                 smoothing: loaded.figures([floors.smoothed(score, parts) for score in plain])
                 for smoothing, parts in floors.SMOOTHINGS.items()
+                if smoothing == floors.PLAIN or name not in floors.BLIND
             }
         )
     return found
@@ -107,4 +105,4 @@ def _table(loaded: Loaded, mine: Figures, others: dict[str, Best]) -> str:
 
 def _cell(best: tuple[float, str]) -> str:
     value, smoothing = best
-    return f"{value:.3g}" + ("" if smoothing == "plain" else f" ({smoothing})")
+    return f"{value:.3g}" + ("" if smoothing == floors.PLAIN else f" ({smoothing})")

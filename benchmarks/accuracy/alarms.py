@@ -49,13 +49,17 @@ def operating_points(
     Above too, because under a very low one all alarms of a series become one.
     """
     joined = _join(series, scores, tolerance)
-    order = np.argsort(-joined.score, kind="stable")
-    false = np.empty(len(order))
     limit = max(rates) * joined.days
-    columns = joined.score, joined.time_ns, joined.first, joined.near, joined.outside
-    alarm = np.arange(len(order)), np.arange(len(order)), np.arange(len(order))
-    over, true = np.zeros((2, len(order)), np.bool_)
-    done = _grow(order, *columns, hold_ns, limit, *alarm, over, true, false)
+    # Most samples are far below any threshold that counts, and sorting them is most of the work.
+    for part in (16, 1):
+        order = _highest(joined.score, len(joined.score) // part)
+        alarm = np.arange(len(joined.score)), np.arange(len(joined.score)), np.arange(len(joined.score))
+        over, true = np.zeros((2, len(joined.score)), np.bool_)
+        false = np.empty(len(order))
+        columns = joined.score, joined.time_ns, joined.first, joined.near, joined.outside
+        done = _grow(order, *columns, hold_ns, limit, *alarm, over, true, false)
+        if done < len(order):
+            break
     falling = joined.score[order[:done]]
     complete = np.append(falling[1:] != falling[:-1], True)  # a threshold takes all of its equals
     thresholds, counts = falling[complete], np.maximum.accumulate(false[:done][complete])
@@ -107,6 +111,13 @@ def _join(series: Sequence[Series | Node], scores: Sequence[Floats], tolerance: 
         np.concatenate([_outside(s) for s in series]),
         days(series),
     )
+
+
+def _highest(score: Floats, count: int) -> Int64s:
+    """Rows of at least the ``count`` highest scores, with all their equals, falling."""
+    least = np.partition(score, len(score) - count)[len(score) - count] if 0 < count < len(score) else -np.inf
+    rows = np.flatnonzero(score >= least)
+    return rows[np.argsort(-score[rows], kind="stable")]
 
 
 def _outside(one: Series | Node) -> Int64s:
@@ -175,8 +186,8 @@ def _grow(
     falls, of which ``begin``, ``end`` (rows) and ``true`` are kept. Ends only between unequal scores.
     """
     wrong = 0
-    n = len(order)
-    for k in range(n):
+    n = len(score)
+    for k in range(len(order)):
         i = order[k]
         over[i] = True
         true[i] = near[i]
@@ -198,6 +209,6 @@ def _grow(
                     break
                 j += step
         false[k] = wrong
-        if wrong > limit and k + 1 < n and score[order[k + 1]] != score[i]:
+        if wrong > limit and k + 1 < len(order) and score[order[k + 1]] != score[i]:
             return k + 1
-    return n
+    return len(order)

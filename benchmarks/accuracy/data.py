@@ -4,16 +4,17 @@ Times are Unix nanoseconds. A missing sample is an absent row or NaN, as it is i
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import polars as pl
 
 from edgeobs.signals import SECOND, Bools, Floats, Int64s
 
+T = TypeVar("T")
 MINUTE = 60 * SECOND
 DAY = 86_400 * SECOND
 
@@ -75,80 +76,37 @@ _NEZHA = "nezha/2022-08-22"
 
 def load_nab(data: Path) -> list[Series]:
     """The Numenta Anomaly Benchmark; rows inside a window are labelled."""
-    labels = data / "nab/labels/combined_windows.json"
-    files = _files(data, "nab/data/*/*.csv")
-    if not labels.is_file():
-        raise NoDataError(f"no {labels}")
-    windows = json.loads(labels.read_text())
-    return [_nab(f, f"{f.parent.name}/{f.name}", windows.get(f"{f.parent.name}/{f.name}", [])) for f in files]
+    pattern = "nab/data/*/*.csv"
+    files = _files(data, pattern)
+    (windows,) = _each(data, "nab/labels/combined_windows.json", lambda file: json.loads(file.read_text()))
+    names = {file: f"{file.parent.name}/{file.name}" for file in files}
+    return _each(data, pattern, lambda file: _nab(file, names[file], windows.get(names[file], [])))
 
 
 def load_mscloud(data: Path) -> list[Series]:
     """Microsoft's cloud monitoring set: one sample in 1 or 60 minutes."""
-    found = []
-    for file in _files(data, "mscloud/*/*.csv"):
-        table = _csv(file, ("TimeStamp", "Value", "Label"))
-        value, label = _floats(table["Value"]), table["Label"].cast(pl.Float64).to_numpy() > 0
-        found.append(Series(f"{file.parent.name}/{file.stem}", _times(table["TimeStamp"]), value, label))
-    return found
+    return _each(data, "mscloud/*/*.csv", _mscloud)
 
 
 def load_kpi(data: Path) -> list[Series]:
     """Minutely KPIs of web services."""
-    found = []
-    for file in _files(data, "kpi/*.parquet"):
-        table = _parquet(file, ("timestamp", "value", "label"))
-        time_ns = table["timestamp"].cast(pl.Int64).to_numpy() * SECOND
-        found.append(Series(file.stem, time_ns, _floats(table["value"]), table["label"].to_numpy() > 0))
-    return found
+    return _each(data, "kpi/*.parquet", _kpi)
 
 
 def load_nodes(data: Path, name: str, part: str = "test") -> list[Node]:
     """One of `NODE_SETS`: the rows of a part, ``test`` or ``train``; ``""`` is both."""
     pattern, interval = NODE_SETS[name]
-    found = []
-    for file in _files(data, pattern):
-        table = _parquet(file, ("part", "d00", "label"))
-        table = table.filter(pl.col("part") == part) if part else table
-        metrics = tuple(c for c in table.columns if c[0] == "d" and c[1:].isdigit())
-        values = table.select(pl.col(metrics).cast(pl.Float64).fill_null(np.nan)).to_numpy()
-        time_ns = _START + np.arange(len(values), dtype=np.int64) * interval
-        label = table["label"].to_numpy() > 0
-        found.append(Node(file.stem, time_ns, np.ascontiguousarray(values), label, part, metrics))
-    return found
+    return _each(data, pattern, lambda file: _node(file, interval, part))
 
 
 def load_nezha(data: Path) -> tuple[list[Node], list[Fault]]:
-    """Pods of a shop on Kubernetes with faults injected into one at a time; nothing is labelled by row.
-
-    Times are read from the written-out column: the numeric one is years off in one file.
-    """
-    nodes = []
-    for file in _files(data, f"{_NEZHA}/metric/*_metric.csv"):
-        table = _csv(file, ("Time", "PodName"))
-        time_ns = _times(table["Time"])
-        metrics = tuple(c for c in table.columns if c not in {"Time", "TimeStamp", "PodName"})
-        values = np.column_stack([_floats(table[c]) for c in metrics])
-        quiet = np.zeros(len(values), np.bool_)
-        nodes.append(Node(table["PodName"][0], time_ns, np.ascontiguousarray(values), quiet, "", metrics))
-    faults = []
-    for file in _files(data, f"{_NEZHA}/*-fault_list.json"):
-        for each in (fault for hour in json.loads(file.read_text()).values() for fault in hour):
-            at = int(_times(pl.Series([each["inject_time"]]))[0])
-            faults.append(Fault(at, each["inject_pod"], each["inject_type"]))
-    return nodes, sorted(faults)
-
-
-def _nab(file: Path, name: str, windows: Iterable[tuple[str, str]]) -> Series:
-    table = _csv(file, ("timestamp", "value"))
-    time_ns = _times(table["timestamp"])
-    label, rows = np.zeros(len(time_ns), np.bool_), []
-    for window in windows:
-        # A stamp that occurs twice means its first row, as in NAB's own scorer.
-        first, last = (int(np.flatnonzero(time_ns == stamp)[0]) for stamp in _times(pl.Series(window)))
-        label[first : last + 1] = True
-        rows.append((first, last))
-    return Series(name, time_ns, _floats(table["value"]), label, tuple(sorted(rows)))
+    """Pods of a shop on Kubernetes with faults injected into one at a time; nothing is labelled by row."""
+    nodes = _each(data, f"{_NEZHA}/metric/*_metric.csv", _pod)
+    lists = _each(data, f"{_NEZHA}/*-fault_list.json", _fault_list)
+    faults = sorted(fault for each in lists for fault in each)
+    if unknown := {fault.node for fault in faults} - {node.name for node in nodes}:
+        raise NoDataError(f"{data}/{_NEZHA}: faults of {', '.join(sorted(unknown))}, but no metrics of it")
+    return nodes, faults
 
 
 def _files(data: Path, pattern: str) -> list[Path]:
@@ -158,20 +116,87 @@ def _files(data: Path, pattern: str) -> list[Path]:
     return found
 
 
-def _csv(file: Path, columns: Iterable[str]) -> pl.DataFrame:
-    return _checked(file, pl.read_csv(file, infer_schema=False), columns)
+def _each(data: Path, pattern: str, read: Callable[[Path], T]) -> list[T]:
+    """Read every file; what one should not hold is said with its name."""
+    found = []
+    for file in _files(data, pattern):
+        try:
+            found.append(read(file))
+        except (ValueError, LookupError, TypeError, pl.exceptions.PolarsError) as error:
+            first, *_ = str(error).splitlines() or [type(error).__name__]
+            raise NoDataError(f"{file}: {first}") from error
+    return found
 
 
-def _parquet(file: Path, columns: Iterable[str]) -> pl.DataFrame:
-    try:
-        return _checked(file, pl.read_parquet(file), columns)
-    except pl.exceptions.ComputeError as error:
-        raise NoDataError(f"{file}: {error}") from error
+def _mscloud(file: Path) -> Series:
+    table = _read(file, ("TimeStamp", "Value", "Label"))
+    label = table["Label"].cast(pl.Float64).to_numpy() > 0
+    return Series(
+        f"{file.parent.name}/{file.stem}", _times(table["TimeStamp"]), _floats(table["Value"]), label
+    )
 
 
-def _checked(file: Path, table: pl.DataFrame, columns: Iterable[str]) -> pl.DataFrame:
+def _kpi(file: Path) -> Series:
+    table = _read(file, ("timestamp", "value", "label"))
+    time_ns = table["timestamp"].cast(pl.Int64).to_numpy() * SECOND
+    return Series(file.stem, time_ns, _floats(table["value"]), table["label"].to_numpy() > 0)
+
+
+def _nab(file: Path, name: str, windows: Iterable[tuple[str, str]]) -> Series:
+    table = _read(file, ("timestamp", "value"))
+    time_ns = _times(table["timestamp"])
+    label, rows = np.zeros(len(time_ns), np.bool_), []
+    for window in windows:
+        # A stamp that occurs twice means its first row, as in NAB's own scorer.
+        first, last = (_row(time_ns, stamp) for stamp in _times(pl.Series(window)))
+        label[first : last + 1] = True
+        rows.append((first, last))
+    return Series(name, time_ns, _floats(table["value"]), label, tuple(sorted(rows)))
+
+
+def _row(time_ns: Int64s, stamp: int) -> int:
+    at = np.flatnonzero(time_ns == stamp)
+    if not len(at):
+        raise ValueError("a window begins or ends at a time that is no row's")
+    return int(at[0])
+
+
+def _node(file: Path, interval: int, part: str) -> Node:
+    table = _read(file, ("part", "d00", "label"))
+    table = table.filter(pl.col("part") == part) if part else table
+    if not len(table):
+        raise ValueError(f"no rows of part {part}")
+    metrics = tuple(c for c in table.columns if c[0] == "d" and c[1:].isdigit())
+    values = table.select(pl.col(metrics).cast(pl.Float64).fill_null(np.nan)).to_numpy()
+    time_ns = _START + np.arange(len(values), dtype=np.int64) * interval
+    label = table["label"].to_numpy() > 0
+    return Node(file.stem, time_ns, np.ascontiguousarray(values), label, part, metrics)
+
+
+def _pod(file: Path) -> Node:
+    """Times are read from the written-out column: the numeric one is years off in one file."""
+    table = _read(file, ("Time", "PodName"))
+    metrics = tuple(c for c in table.columns if c not in {"Time", "TimeStamp", "PodName"})
+    values = np.column_stack([_floats(table[c]) for c in metrics])
+    quiet = np.zeros(len(values), np.bool_)
+    return Node(table["PodName"][0], _times(table["Time"]), np.ascontiguousarray(values), quiet, "", metrics)
+
+
+def _fault_list(file: Path) -> list[Fault]:
+    entries = [entry for hour in json.loads(file.read_text()).values() for entry in hour]
+    time_ns = _times(pl.Series([entry["inject_time"] for entry in entries], dtype=pl.String))
+    return [
+        Fault(int(at), entry["inject_pod"], entry["inject_type"])
+        for at, entry in zip(time_ns, entries, strict=True)
+    ]
+
+
+def _read(file: Path, columns: Iterable[str]) -> pl.DataFrame:
+    table = pl.read_parquet(file) if file.suffix == ".parquet" else pl.read_csv(file, infer_schema=False)
     if missing := [c for c in columns if c not in table.columns]:
-        raise NoDataError(f"{file}: no column {', '.join(missing)}")
+        raise ValueError(f"no column {', '.join(missing)}")
+    if len(table) < 2:
+        raise ValueError("fewer than two samples")
     return table
 
 

@@ -121,8 +121,10 @@ FLOORS: dict[str, Floor] = {
 }
 JOINT = {"low rank"}  # of several metrics at once: says nothing of a series
 
+BLIND = {"random", "every 400"}  # see no values: smoothing them means nothing
+PLAIN = "plain"
 SMOOTHINGS: dict[str, tuple[tuple[float, float], ...]] = {
-    "plain": ((1.0, 1.0),),
+    PLAIN: ((1.0, 1.0),),
     "+.3": ((1.0, 1.0), (1.0, 0.3)),
     ".3 .05": ((1.0, 0.3), (1.0, 0.05)),
     ".3 .05 .02": ((1.0, 0.3), (1.0, 0.05), (1.0, 0.02)),

@@ -42,6 +42,8 @@ def best(
     """
     kept = [(s, x) for s, x in zip(series, scores, strict=True) if keep(s.category)]
     windows = [w for s, _ in kept for w in s.windows]
+    if not windows:
+        return np.inf, float("nan")
     length = [len(s.time_ns) for s, _ in kept]
     begins = np.cumsum([0, *length])
     spans = np.array([np.add(w, b) for (s, _), b in zip(kept, begins, strict=False) for w in s.windows])

@@ -42,9 +42,8 @@ def score_nodes(nodes: Sequence[Node]) -> list[tuple[Floats, Floats]]:
     found = [(np.zeros(len(n.time_ns)), np.zeros(n.values.shape)) for n in nodes]
     for rows in _calls(time_ns):
         _collect(bank, nodes, begin, found, number[rows], time_ns[rows], value[rows])
-    # A tick closes with the next: one that never comes closes the last.
-    late = np.int64(time_ns.max() + 1)
-    end = np.full(len(home), late)
+    # A tick in which somebody is silent closes with the next: one that is nobody's closes the last.
+    end = np.full(len(home), time_ns.max() + 1)
     _collect(bank, nodes, begin, found, np.arange(len(home), dtype=np.int32), end, np.zeros(len(home)))
     return found
 
@@ -57,7 +56,7 @@ def _collect(
     scores = bank.score_learn(number, time_ns, value)
     rows = np.diff(scores.first)
     for each in np.unique(scores.node).tolist():
-        mine = scores.node == each
+        mine = (scores.node == each) & (scores.time_ns <= nodes[each].time_ns[-1])
         at = np.searchsorted(nodes[each].time_ns, scores.time_ns[mine])
         score, share = found[each]
         score[at] = scores.score[mine]

@@ -1,7 +1,7 @@
 """PNGs of series with score and labels, written without a plotting library.
 
-Above the value, or a strip for every metric of a node, each scaled by its own range; below the score, from 0 to
-its maximum. Labelled samples stand on a red ground. A column of pixels spans from its least sample to its
+Above the value, or a strip for every metric of a node, each scaled by its own range; below the score, from 0
+to its maximum. Labelled samples stand on a red ground. A column of pixels spans from its least sample to its
 greatest.
 """
 

@@ -25,6 +25,16 @@ class Loaded:
     name: str
     entities: Entities
     faults: Sequence[Fault] = ()
+    windows: Sequence[int] = ()  # of the volume under the surface, each entity's
+
+    @staticmethod
+    def of(name: str, entities: Entities) -> "Loaded":
+        """Entities with labels."""
+        return Loaded(name, entities, (), [_window(e) for e in entities])
+
+    def every(self, step: int) -> "Loaded":
+        """Some of the entities, from all over the set."""
+        return Loaded(self.name, self.entities[::step], self.faults, self.windows[::step])
 
     def figures(self, scores: Sequence[Floats]) -> Figures:
         """All that is measured on scores of these entities, by name."""
@@ -38,17 +48,17 @@ class Loaded:
                 "standard": nab.standard(series, scores, HOLD_NS),
                 "fixed_threshold": nab.fixed_threshold(series, scores, HOLD_NS),
             }
-        return _ranking(self.entities, scores) | _operating(self.entities, scores)
+        return _ranking(self.entities, self.windows, scores) | _operating(self.entities, scores)
 
 
 SETS: dict[str, Callable[[Path], list[Loaded]]] = {
     "nab": lambda at: [Loaded("nab", read.load_nab(at))],
-    "mscloud": lambda at: [Loaded("mscloud", read.load_mscloud(at))],
-    "kpi": lambda at: [Loaded("kpi", read.load_kpi(at))],
-    "smd": lambda at: [Loaded("smd", read.load_nodes(at, "smd"))],
-    "asd": lambda at: [Loaded("asd", read.load_nodes(at, "asd"))],
+    "mscloud": lambda at: [Loaded.of("mscloud", read.load_mscloud(at))],
+    "kpi": lambda at: [Loaded.of("kpi", read.load_kpi(at))],
+    "smd": lambda at: [Loaded.of("smd", read.load_nodes(at, "smd"))],
+    "asd": lambda at: [Loaded.of("asd", read.load_nodes(at, "asd"))],
     "jumpstarter": lambda at: [
-        Loaded(half, read.load_nodes(at, half)) for half in ("jumpstarter_d2", "jumpstarter_d3")
+        Loaded.of(half, read.load_nodes(at, half)) for half in ("jumpstarter_d2", "jumpstarter_d3")
     ],
     "nezha": lambda at: [Loaded("nezha", *read.load_nezha(at))],
 }
@@ -83,17 +93,27 @@ def best_of(variants: Mapping[str, Figures]) -> dict[str, tuple[float, str]]:
     return best
 
 
-def _ranking(entities: Entities, scores: Sequence[Floats]) -> Figures:
+def _ranking(entities: Entities, windows: Sequence[int], scores: Sequence[Floats]) -> Figures:
     """Means over the entities that have events; samples that are missing are left out."""
     vus, auc = [], []
-    for entity, score in zip(entities, scores, strict=True):
-        first = entity.values[:, 0] if isinstance(entity, Node) else entity.value
-        there = np.isfinite(first)
+    for entity, window, score in zip(entities, windows, scores, strict=True):
+        there = np.isfinite(_first(entity))
         label = entity.label[there]
         if label.any():
-            vus.append(vus_pr(label, score[there], period(first[there])))
+            vus.append(vus_pr(label, score[there], window))
             auc.append(auc_pr(label, score[there]))
+    if not vus:
+        return {"vus_pr": float("nan"), "auc_pr": float("nan")}
     return {"vus_pr": float(np.mean(vus)), "auc_pr": float(np.mean(auc))}
+
+
+def _window(entity: Series | Node) -> int:
+    first = _first(entity)
+    return period(first[np.isfinite(first)])
+
+
+def _first(entity: Series | Node) -> Floats:
+    return entity.values[:, 0] if isinstance(entity, Node) else entity.value
 
 
 def _operating(entities: Entities, scores: Sequence[Floats]) -> Figures:
