@@ -19,7 +19,8 @@ WARMUP = 30  # samples before a running z says anything
 FAR = 30.0  # standard deviations; beyond, their logarithm: a spike must not blind the smoothing for hours
 TREES, HEIGHT, WINDOW = 25, 8, 250
 GRACE = 100  # samples before River's GaussianScorer says anything
-RANK, BLOCK = 10, 50
+RANK, BLOCK = 10, 20
+YOUNG = 60  # samples before the components are taken for known
 _RELATIVE = 1e-3  # least standard deviation, relative to the value's usual size
 _NODES = 2 ** (HEIGHT + 1) - 1
 
@@ -52,7 +53,7 @@ def ew_z(values: Floats, _: int, memory: float) -> Floats:
 
 
 def low_rank(values: Floats, _: int) -> Floats:
-    """What the past's first ten principal components, renewed every 50 samples, leave of the metrics."""
+    """Square of what the past's ten principal components, renewed every 20 samples, leave of the metrics."""
     n, d = values.shape
     score, rank = np.zeros(n), min(RANK, d - 1)
     x = values - values[0]
@@ -60,14 +61,14 @@ def low_rank(values: Floats, _: int) -> Floats:
     square: Floats = np.zeros((d, d))
     for start in range(0, n, BLOCK):
         block = x[start : start + BLOCK]
-        if start:
+        if start >= YOUNG:
             mean = np.divide(total, start)
             covariance = np.divide(square, start) - np.outer(mean, mean)
             least = (_RELATIVE * (mean + values[0])) ** 2 + 1e-12
             deviation = np.sqrt(np.maximum(covariance.diagonal(), 0) + least)
             axes = np.linalg.eigh(covariance / np.outer(deviation, deviation)).eigenvectors[:, d - rank :]
             away = np.clip((block - mean) / deviation, -10, 10)
-            score[start : start + BLOCK] = np.linalg.norm(away - (away @ axes) @ axes.T, axis=1)
+            score[start : start + BLOCK] = np.square(away - (away @ axes) @ axes.T).sum(axis=1)
         total += block.sum(axis=0)
         square += block.T @ block
     return score

@@ -45,7 +45,7 @@ def test_no_floor_looks_ahead(name: str) -> None:
     floor = floors.FLOORS[name]
     # A block of the low-rank floor is scored by what came before it, and random numbers come in order.
     other = VALUES.copy()
-    other[703:] = 50.0
+    other[703:] += 50.0
     np.testing.assert_array_equal(floor(VALUES, 1)[:703], floor(other, 1)[:703])
     assert np.isfinite(floor(other, 1)).all()
 
