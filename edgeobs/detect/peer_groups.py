@@ -65,6 +65,10 @@ class PeerSettings:
     floor: Annotated[float, Gt(0), Le(1)] = 0.03
     """Least spread around the group, in standard deviations of the member itself."""
 
+    relearn: Annotated[int, Ge(2), Le(255)] = 120
+    """Looks at which a member was unlike, without a break, after which it is so for good: its offset moves
+    there, and the group is trusted less to tell where it will be."""
+
     divided: Annotated[float, Gt(0), Le(0.5)] = 0.4
     """Share of members unlike the rest at once from which a group is divided and accuses none, in (0, ½]."""
 

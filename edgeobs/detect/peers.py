@@ -10,11 +10,18 @@ from edgeobs.detect import peer_order as order
 from edgeobs.detect.contract import State
 from edgeobs.detect.peer_groups import PeerGroups, PeerSettings, ranges
 from edgeobs.detect.peer_law import (
+    ALIKE,
+    BEYOND,
+    BEYOND_TRUST,
     CLIP,
     CUT,
     EXCESS,
+    EXPLAINED,
     FARTHEST,
     LARGEST,
+    MOST,
+    MOST_BEYOND,
+    SETTLED,
     SIXTHS,
     THRESHOLD,
     UNLIKE,
@@ -30,7 +37,7 @@ SCHEMA = 1
 NEVER = 255
 """An age: it has not spoken."""
 
-# Of a series, with what it begins as: 20 bytes, and 8 in `PeerGroups`.
+# Of a series, with what it begins as: 23 bytes, and 8 in `PeerGroups`.
 SERIES: dict[str, tuple[Any, float]] = {
     "mean": (np.float32, 0.0),  # its own, slow
     "sd": (np.float32, 0.0),  # its own, around that
@@ -39,6 +46,8 @@ SERIES: dict[str, tuple[Any, float]] = {
     "width": (np.float16, 1.0),  # spread around that; in sd
     "n": (np.uint16, 0.0),  # looks that it taught, with those that were lent
     "stands": (np.int8, 0.0),  # how unlike it was at its last look: signed sixths of a decade
+    "run": (np.uint8, 0.0),  # looks at which it was, without a break
+    "beyond": (np.float16, BEYOND),  # by how many decades it is more than unlike, when it begins to be
     "age": (np.uint8, float(NEVER)),  # looks since it spoke
 }
 # Of a group.
@@ -47,6 +56,7 @@ GROUP: dict[str, tuple[Any, float]] = {
     "live": (np.int64, 0.0),  # members in that
     "heard": (np.int64, 0.0),  # samples since the last look
     "scale": (np.float64, 0.0),  # median sd
+    "level": (np.float64, 0.0),  # median mean
     "wide": (np.float64, 1.0),  # how much farther apart than usual the members are, ≥ 1
     "looks": (np.int64, 0.0),
     "gap": (np.float64, 0.0),  # usual time between two looks, seconds
@@ -90,7 +100,7 @@ class _Epoch(NamedTuple):
 
 
 class Peers:
-    """Scores of how unlike its peers a series has become; 28 bytes a series and about 110 a group.
+    """Scores of how unlike its peers a series has become; 31 bytes a series and about 120 a group.
 
     A series is at u = (x − mean)/sd of itself. A *look* at a group takes c = median(u − offset) over the
     members that spoke lately, whatever their size or level, and learns of each, by its residual
@@ -255,8 +265,7 @@ class Peers:
         g["looked_ns"][groups] = g["at_ns"][groups]
         again = g["looks"][groups] % _LOOKS_AT_SCALE == 0
         if again.any():
-            scales = order.medians(row[known], np.log(np.maximum(s["sd"][ids[known]], 1e-37)), len(groups))
-            g["scale"][groups[again]] = np.where(ready, np.exp(scales), 0.0)[again]
+            self._learn_kind(groups[again], *_of_those(ids[known], row[known], again), ready[again])
         g["looks"][groups] += 1
 
     def _learn(self, groups: Int64s, ids: Int64s, row: Int64s, r: Floats, ready: Bools) -> None:
@@ -276,9 +285,11 @@ class Peers:
         x = np.sqrt(z / wide[row])
         found = decades(x, g["threshold"][of], g["excess"][of])
         never_moved = s["sd"][ids] == 0
-        found = np.where(never_moved, np.minimum(found, 2.0 * np.log10(n + 1.0)), found)
-        found = np.where(judged & ~divided[row], found, 0.0)
-        teaches = judged & ~divided[row] & (np.abs(s["stands"][ids]) < CUT * SIXTHS)
+        found = np.where(judged & ~divided[row], np.minimum(found, self._worth(ids, of, n)), 0.0)
+        beyond = s["beyond"][ids].astype(np.float64)
+        found = np.where(found > CUT, CUT + (found - CUT) * (BEYOND / beyond), found)
+        before = np.abs(s["stands"][ids]) / SIXTHS
+        teaches = judged & ~divided[row] & (before < CUT)
         learn_tail(g, groups, row[teaches], x[teaches])
         s["stands"][ids] = np.sign(r) * np.floor(found * SIXTHS)
         g["wide"][groups], g["divided"][groups] = wide, divided
@@ -292,9 +303,42 @@ class Peers:
         )  # the first looks are the worst
         old = s["width"][ids].astype(np.float64)
         new = np.clip(np.sqrt((1 - a) * (old * old + a * cut * cut)), 1e-3, 6e4)
+        run = np.where(found >= CUT, np.minimum(s["run"][ids] + 1.0, 255.0), 0.0)
+        settled = run >= set_.relearn
+        over = (s["run"][ids] > 0) & ((run == 0) | settled)
+        lesson = np.minimum((before - CUT) * beyond / BEYOND, MOST_BEYOND) - beyond
+        s["beyond"][ids] = np.where(over, np.maximum(beyond + lesson / BEYOND_TRUST, BEYOND), beyond)
         first_move = never_moved & (s["sd"][ids] > 0)  # it has a scale only now
-        s["width"][ids] = np.where(first_move, 1.0, new)
-        s["offset"][ids] = np.where(first_move, 0.0, np.clip(s["offset"][ids] + a * cut, -6e4, 6e4))
+        offset = np.where(settled, s["offset"][ids] + r, s["offset"][ids] + a * cut)
+        new = np.where(settled, np.maximum(old, SETTLED * np.abs(r)), new)
+        s["width"][ids] = np.where(first_move, 1.0, np.minimum(new, FARTHEST))
+        s["offset"][ids] = np.where(first_move, 0.0, np.clip(offset, -FARTHEST, FARTHEST))
+        s["run"][ids] = np.where(settled, 0, run)
+        s["stands"][ids] = np.where(settled, 0, s["stands"][ids])
+
+    def _worth(self, ids: Int64s, of: Int64s, n: Floats) -> Floats:
+        """The most that may be said of each, decades.
+
+        Of a member that has never moved, that it moves and where to was each never seen in n looks. Where a
+        group neither explains what a member does nor is at its level, no more is known than that it never
+        happened in the looks there were.
+        """
+        s, g = self.series, self.group
+        mean, own = s["mean"][ids].astype(np.float64), s["sd"][ids].astype(np.float64)
+        alike = np.abs(mean - g["level"][of]) <= ALIKE * np.maximum(own, g["scale"][of])
+        explained = s["width"][ids] <= EXPLAINED
+        seen = np.log10(1.0 + g["looks"][of] * g["live"][of])
+        return np.minimum(
+            np.where(alike | explained, MOST, seen), np.where(own == 0, 2.0 * np.log10(n + 1.0), MOST)
+        )
+
+    def _learn_kind(self, groups: Int64s, ids: Int64s, row: Int64s, ready: Bools) -> None:
+        """At what level and of what scale the members are."""
+        s, g = self.series, self.group
+        scale = order.medians(row, np.log(np.maximum(s["sd"][ids], 1e-37)), len(groups))
+        g["scale"][groups] = np.where(ready, np.exp(scale), 0.0)
+        level = order.exact_medians(row, s["mean"][ids].astype(np.float64), len(groups))
+        g["level"][groups] = np.where(ready, level, 0.0)
 
     def _learn_self(self, ids: Int64s, of: Int64s, n: Floats, less: Floats) -> None:
         """Mean and scale of each, of its latest value moved by ``less`` scales toward what the group says."""
@@ -348,3 +392,9 @@ class Peers:
         none = count < self.settings.least
         middle, sd, between = (np.where(none, np.nan, each) for each in (middle, sd, between))
         return Prior(middle, sd, between, np.where(none, 0.0, weight), np.where(none, 0, count))
+
+
+def _of_those(ids: Int64s, row: Int64s, which: Bools) -> tuple[Int64s, Int64s]:
+    """Members of some of the groups, and the places of their groups among these."""
+    keep = which[row]
+    return ids[keep], (np.cumsum(which) - 1)[row[keep]]

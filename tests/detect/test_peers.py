@@ -124,7 +124,7 @@ def test_what_lasts_becomes_the_new_offset() -> None:
     extra = np.zeros(12)
     extra[2] = 10.0
     assert fleet.run(5, extra)[-1, 2] >= 4
-    fleet.run(3000, extra)
+    fleet.run(400, extra)
     assert (fleet.run(20, extra) < 4).all()
 
 
@@ -371,7 +371,7 @@ def test_bytes_a_series_do_not_grow_with_samples() -> None:
         if step == 20:
             first = held()
     assert held() == first
-    assert first < 30 * 2000
+    assert first < 32 * 2000
 
 
 def test_of_constants_one_that_moves_is_no_certainty() -> None:
@@ -402,3 +402,16 @@ def test_a_look_at_most_every_so_often_finds_the_same_a_little_later() -> None:
     scores = fleet.run(15, extra)
     assert (scores[10:, 4] >= 4).all()
     assert (np.delete(scores, 4, axis=1) < 4).all()
+
+
+def test_bursts_surprise_by_their_size_no_more() -> None:
+    rng = np.random.default_rng(2)
+    peers, ids = Peers(table_of(10), PeerSettings(every_s=0)), np.arange(10, dtype=np.int32)
+    highest = []
+    for step in range(2400):
+        value = rng.normal(5, 1, 10)
+        value[4] += 60 * (step >= 300 and step % 100 < 4)
+        scores = peers.score_learn(ids, np.full(10, START + step * SECOND), value).score
+        highest.append(scores[4])
+    assert max(highest[300:304]) >= 6
+    assert max(highest[2000:]) < 5
