@@ -15,8 +15,9 @@ from math import log, sqrt
 import numpy as np
 
 from edgeobs.detect import algebra, ticks
-from edgeobs.detect.seats import Found, Node, Scratch
+from edgeobs.detect.seats import COMMON, Found, Node, Scratch
 from edgeobs.detect.ticks import (
+    BASE,
     CLOSED_NS,
     CYCLE,
     EXCESS,
@@ -60,6 +61,8 @@ LEARN = 0.3  # residual (root mean square) up to which a tick teaches fully
 DOUBT = 3.0  # ticks a series of doubt in the residuals while young
 WARM, FIRST = 15, 32  # ticks before the first score; before the first inverse is begun
 USUAL, FEW = 1.1, 0.7  # what a node's surprise is 1 % of the time: USUAL + FEW/√D
+LOW = 0.2  # which quantile of a node's surprise is its base
+BASE_STEP, BASE_PRIOR, BASE_MEMORY = 3.0, 60.0, 5000.0  # how fast that is learned, by ticks seen
 SHARE, PRIOR = 0.01, 100.0  # of its tail: how much of all it is; trust in the prior, runs
 DECADE = log(10.0)
 MOST_PEAK = 2 * DECADE  # mean excesses: no run teaches the tail more than two decades beyond
@@ -96,7 +99,7 @@ def close(node: Node, scratch: Scratch, found: Found, at: int, row: int) -> int:
     for j in range(live):
         if ticks.fresh(node.stamps, clock, j):
             total += smooth(node.reals, j)
-    raw = total / count / (USUAL + FEW / sqrt(count))
+    raw = beside_base(node.own, total / count, clock[TICKS]) / (USUAL + FEW / sqrt(count))
     score = calibrate(node.own, raw) if clock[TICKS] >= WARM else 0.0
     after = tell(node, scratch, found, score / total if total > 0 else 0.0, row)
     found.time_ns[at], found.rows[at] = clock[OPEN_NS], after - row
@@ -234,6 +237,18 @@ def invert(node: Node, scratch: Scratch) -> None:
     for j in range(clock[CYCLE] // 3):
         node.reals[j, PRECISION] = -node.pivots[3 * j]
     clock[INVERTED] += 1
+
+
+def beside_base(own: Floats, mean: float, seen: int) -> float:
+    """A node's surprise less what is more than common in its lowest fifth, which is learned.
+
+    Series that nothing predicts always surprise a little; that is no news. A low quantile, so that what is
+    abnormal for long does not become the base of what is to come.
+    """
+    step = BASE_STEP / (min(seen, BASE_MEMORY) + BASE_PRIOR)
+    base = own[BASE]
+    own[BASE] = max(base + step * base * (LOW if mean > base else LOW - 1.0), COMMON)
+    return float(max(mean - (base - COMMON), 0.0))
 
 
 def calibrate(own: Floats, raw: float) -> float:

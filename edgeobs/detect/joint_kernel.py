@@ -87,7 +87,7 @@ _mean(algebra.take_up, _take_up, lambda square, pivots, inverse, wide: _take_up)
 for _each in (
     ticks.ends, ticks.admit, ticks.sit, ticks.begin, ticks.due, ticks.fresh, ticks.spoke, ticks.done,
     joint.close, joint.features, joint.standardise, joint.rise, joint.surprise, joint.smooth, joint.ridge,
-    joint.tell, joint.invert, joint.calibrate,
+    joint.tell, joint.invert, joint.calibrate, joint.beside_base,
 ):  # fmt: skip
     jit.callable_when_compiled(_each)
 _run = jit.compiled(joint.run)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from edgeobs.detect import ticks
 from edgeobs.detect.ticks import (
+    BASE,
     EXCESS,
     FIRST_NS,
     MEAN,
@@ -22,6 +23,8 @@ from edgeobs.signals import Floats, Int64s
 
 Singles = NDArray[np.float32]
 
+COMMON = 1.2
+"""A node's mean surprise that asks for no explanation."""
 BEYOND = 0.2
 """Mean excess of a node's surprise over its threshold, before anything is known of it."""
 
@@ -53,7 +56,7 @@ class Node(NamedTuple):
         )  # fmt: skip
         node.stamps[:, SERIES] = -1
         node.clock[PIVOT] = node.clock[WAITING] = -1
-        node.own[THRESHOLD], node.own[EXCESS], node.own[PEAK] = 1.0, BEYOND, -1.0
+        node.own[BASE], node.own[THRESHOLD], node.own[EXCESS], node.own[PEAK] = COMMON, 1.0, BEYOND, -1.0
         return node
 
     def grown(self, seats: int) -> "Node":

@@ -26,9 +26,10 @@ STAMPS = 5
 # inverse is, and features in it; LIVE: seats ever taken; INVERTED: inverses there have been.
 OPEN_NS, CLOSED_NS, INTERVAL_NS, WAITING, TICKS, LIVE, PIVOT, CYCLE, INVERTED = range(9)
 CLOCK = 9
-# Of a node, float64. WEIGHT: ticks the covariance has averaged; the rest is the tail of its surprise.
-WEIGHT, THRESHOLD, EXCESS, PEAK, SEEN, RUNS = range(6)
-OWN = 6
+# Of a node, float64. WEIGHT: ticks the covariance has averaged; BASE: median of its surprise; the rest is the
+# tail of it.
+WEIGHT, BASE, THRESHOLD, EXCESS, PEAK, SEEN, RUNS = range(7)
+OWN = 7
 
 DUE, HERE, KEPT = 1, 2, 4
 _JOINED = 500.0  # ticks that the covariance is taken to have averaged at most, when a series joins
