@@ -68,7 +68,7 @@ class NodeBank:
         self.node_of = node_of
         self.nodes: dict[int, Node] = {}
         self.seat = np.zeros(0, np.int16)  # by series
-        self.home = np.zeros(0, np.int32)  # by series: the node it has its seat at
+        self.home = np.zeros(0, np.int32)  # by series: the node it has its seat at, or found none at
         self.begun = np.zeros((0, 2))  # by series: its first value, and when in seconds; 0 never
         self._scratch = Scratch.room()
         self._run: Any = _kernel() if (jit.available() if fast is None else fast) else joint.run
@@ -85,13 +85,14 @@ class NodeBank:
     def forget(self, ids: Int32s) -> None:
         """Series whose ids may be given to others."""
         known = ids[ids < len(self.seat)]
-        for number in known[self.seat[known] >= 0].tolist():
-            node = self.nodes[int(self.home[number])]
-            node.clear(int(self.seat[number]))
-            if (node.stamps[:, t.SERIES] < 0).all():
-                del self.nodes[int(self.home[number])]
-            self.seat[number] = _NONE
-            self.seat[self.seat == _REFUSED] = _NONE  # there is room again
+        seated = known[self.seat[known] >= 0]
+        homes = np.unique(self.home[seated])
+        for number in seated.tolist():
+            self.nodes[int(self.home[number])].clear(int(self.seat[number]))
+        for home in homes.tolist():
+            if (self.nodes[home].stamps[:, t.SERIES] < 0).all():
+                del self.nodes[home]
+        self.seat[(self.seat == _REFUSED) & np.isin(self.home, homes)] = _NONE  # there is room again
         self.seat[known], self.home[known], self.begun[known] = _NONE, -1, 0.0
 
     def relearn(self, nodes: Int32s) -> None:
@@ -150,15 +151,16 @@ class NodeBank:
         """Give a series a seat at its node; false when there is none."""
         if self.seat[number] == _REFUSED:
             return False
-        node = self.nodes.get(home, Node.empty(_ROOM))
+        node = self.nodes.get(home) or Node.empty(_ROOM)
         seat = [*np.flatnonzero(node.stamps[:, t.SERIES] < 0).tolist(), len(node.reals)][0]
+        self.home[number] = home
         if home < 0 or seat == t.SEATS:
             self.seat[number] = _REFUSED
             return False
         self.nodes[home] = node if seat < len(node.reals) else node.grown(2 * len(node.reals))
         first, first_s = self.begun[number].tolist()
         self.nodes[home].seat(seat, number, first, int(first_s * 1e9))
-        self.seat[number], self.home[number] = seat, home
+        self.seat[number] = seat
         return True
 
     def _each(self, seat: Int64s, time_ns: Int64s, value: Floats, node: Int32s) -> NodeScores:

@@ -8,7 +8,6 @@ import numpy as np
 from edgeobs.detect import ticks as t
 from edgeobs.detect.contract import State
 from edgeobs.detect.seats import Node
-from edgeobs.signals import Int64s
 
 _SCHEMA = 1
 _PARTS = Node._fields
@@ -44,6 +43,8 @@ def unpacked(state: State) -> tuple[dict[int, Node], dict[str, Any]]:
         raise ValueError("nodes: columns by series are not of one length")
     if columns["home"].ndim != 1 or columns["begun"].shape[1:] != (2,):
         raise ValueError("nodes: columns by series are not of the right width")
+    if (columns["begun"][:, 1] < 0).any() or (columns["home"] < -1).any():
+        raise ValueError("nodes: columns by series hold what cannot be")
     nodes = _nodes(state)
     _agree(nodes, columns)
     return nodes, columns
@@ -85,12 +86,21 @@ def _agree(nodes: Mapping[int, Node], columns: Mapping[str, Any]) -> None:
     if taken != len(seated) or (columns["seat"] < -2).any():
         raise ValueError(f"nodes: {taken} seats taken, {len(seated)} series have one")
     for number, node in nodes.items():
-        if not _possible(node.clock, len(node.reals)):
-            raise ValueError(f"nodes: the clock of node {number} is impossible")
+        if not _possible(node):
+            raise ValueError(f"nodes: what is remembered of node {number} is impossible")
 
 
-def _possible(clock: Int64s, seats: int) -> bool:
+def _possible(node: Node) -> bool:
+    clock, seats = node.clock, len(node.reals)
     live, pivot, cycle = (int(clock[field]) for field in (t.LIVE, t.PIVOT, t.CYCLE))
     if not (0 <= live <= seats and 0 <= cycle <= 3 * live and pivot >= -1 and (pivot < cycle or pivot == -1)):
         return False
-    return bool((clock[[t.OPEN_NS, t.CLOSED_NS, t.INTERVAL_NS, t.TICKS, t.INVERTED]] >= 0).all())
+    if clock[t.OPEN_NS] > 0 and not (node.stamps[:live, t.MARK] & (t.HERE | t.KEPT)).any():
+        return False
+    never_negative = [t.VARIANCE, t.SIZE, t.N, t.STEP, t.PRECISION, t.NOW, t.R0, t.R1, t.R2]
+    times = [t.OPEN_NS, t.CLOSED_NS, t.INTERVAL_NS, t.TICKS, t.INVERTED]
+    return bool(
+        (clock[times] >= 0).all()
+        and (node.reals[:, never_negative] >= 0).all()
+        and (node.own[[t.BASE, t.THRESHOLD, t.EXCESS]] > 0).all()
+    )

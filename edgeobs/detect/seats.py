@@ -8,9 +8,14 @@ from numpy.typing import NDArray
 from edgeobs.detect import ticks
 from edgeobs.detect.ticks import (
     BASE,
+    DUE,
     EXCESS,
     FIRST_NS,
+    HERE,
+    KEPT,
+    MARK,
     MEAN,
+    OPEN_NS,
     PEAK,
     PIVOT,
     SEATS,
@@ -76,6 +81,8 @@ class Node(NamedTuple):
 
     def clear(self, seat: int) -> None:
         """Free a seat: nobody knows it any more."""
+        if self.stamps[seat, MARK] & DUE:
+            self.clock[WAITING] -= 1
         mine = slice(3 * seat, 3 * seat + 3)
         self.reals[seat], self.stamps[seat] = 0.0, 0
         self.stamps[seat, SERIES] = -1
@@ -83,6 +90,8 @@ class Node(NamedTuple):
         self.inverse[mine], self.inverse[:, seat] = 0.0, 0.0
         self.center[mine] = 0.0
         self.clock[PIVOT] = -1
+        if self.clock[OPEN_NS] > 0 and not (self.stamps[:, MARK] & (HERE | KEPT)).any():
+            self.stamps[:, MARK], self.clock[OPEN_NS] = 0, 0  # nothing is left of the tick
 
 
 class Found(NamedTuple):

@@ -290,7 +290,10 @@ def test_a_bad_snapshot_is_refused_and_changes_nothing() -> None:
     good = nodes.state()
     for name, array in good.items():
         wrong = np.full(array.shape, -7 if array.dtype.kind in "iu" else np.nan)
-        for bad in (wrong, array.reshape(-1)[: array.size // 2].reshape(-1, 1, 1)):
+        negative = np.full(array.shape, -7).astype(array.dtype)
+        halves = [array.reshape(-1)[: array.size // 2].reshape(-1, 1, 1)]
+        squares = name in {"square", "inverse", "center", "pivots"}  # these may be negative
+        for bad in (wrong, *halves, *([] if squares else [negative])):
             with pytest.raises(ValueError, match=r"^nodes: .+"):
                 nodes.restore(good | {name: bad})
         with pytest.raises(ValueError, match=r"^nodes: .+"):
@@ -308,6 +311,22 @@ def test_a_forgotten_series_is_as_new(fast: bool) -> None:
     assert not nodes.nodes
     again, first = feed(nodes, table(values[60:], 60)), feed(fresh, table(values[60:], 60))
     assert by_node(again, 0) == by_node(first, 0)
+
+
+@both
+def test_a_series_may_be_forgotten_while_its_tick_is_open(fast: bool) -> None:
+    values = alike(60)
+    for spoken in range(1, 8):
+        nodes = bank(nodes=1, fast=fast)
+        feed(nodes, table(values[:40]))
+        row = table(values[40:41], 40)
+        assert len(feed(nodes, row[:spoken]).score) == 0
+        nodes.forget(np.arange(spoken, dtype=np.int32))
+        later = feed(nodes, [*row[spoken:], *table(values[41:], 41)])
+        assert np.isfinite(later.raw).all()
+        assert len(later.score) >= 18
+        again = bank(nodes=1, fast=fast)
+        again.restore(nodes.state())
 
 
 @both
