@@ -233,6 +233,7 @@ def _welcome(m: Memory, groups: Int64s, ids: Int64s, row: Int64s) -> None:
 
 
 def prior(m: Memory, groups: Int64s) -> Prior:
+    """What each of these groups knows, from members that spoke lately and are known for long enough."""
     s = m.series
     ids, row = m.groups.members(groups)
     age = s["age"][ids]

@@ -390,6 +390,7 @@ def test_of_constants_one_that_moves_is_no_certainty() -> None:
 def test_nothing_sent_nothing_scored() -> None:
     peers, _ = warmed()
     assert len(feed(peers, []).score) == 0
+    assert len(peers.prior(np.zeros(0, np.int32)).mean) == 0
 
 
 def test_a_look_at_most_every_so_often_finds_the_same_a_little_later() -> None:
