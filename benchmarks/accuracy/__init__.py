@@ -4,6 +4,7 @@ Ours and every floor are scored prequentially with one configuration for all set
 are shown by the best of several smoothings each, chosen on the labels; ours is what edgeobs ships, as it is.
 """
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,6 +82,8 @@ def _floors(loaded: Loaded) -> dict[str, Best]:
 def _measures(name: str, mine: Figures, others: dict[str, Best]) -> list[Measure]:
     found = []
     for figure in MEASURES[name]:
+        if math.isnan(mine[figure]):  # nothing to find in these files
+            continue
         best = max(others, key=lambda floor, by=figure: others[floor][by][0])  # type: ignore[misc]
         value, smoothing = others[best][figure]
         ratio = mine[figure] / value if value > 0 else None

@@ -52,6 +52,14 @@ def test_one_set_alone(small: Path) -> None:
     assert [m.name for m in found] == ["asd_vus_pr", "promise_worst_ratio"]
 
 
+def test_files_without_events_have_no_recall(small: Path) -> None:
+    pytest.importorskip("river")
+    kpi = small / "kpi" / "0.parquet"
+    pl.read_parquet(kpi).with_columns(label=pl.lit(0)).write_parquet(kpi)
+    found = accuracy.run(False, small, "kpi", None, lambda _: None)
+    assert [m.name for m in found] == ["promise_worst_ratio"]
+
+
 def test_a_figure_comes_from_one_variant() -> None:
     plain = {"vus_pr": 0.4, "recall_at_0.1": 0.5, "delay_s_at_0.1": 60.0}
     smooth = {"vus_pr": 0.3, "recall_at_0.1": 0.6, "delay_s_at_0.1": 300.0}
