@@ -62,8 +62,8 @@ class Fault(NamedTuple):
     kind: str
 
 
-# The files of these sets carry no times. SMD (OmniAnomaly) has one row a minute; ASD (InterFusion) and
-# JumpStarter's two sets have one in five minutes, as the papers that published them say.
+# The files of these sets carry no times. The daily pattern shows the interval: the highest autocorrelation of
+# most machines is at 1,440 rows in SMD (a row a minute), at 288 in ASD and both of JumpStarter (five minutes).
 NODE_SETS = {
     "smd": ("smd/*.parquet", MINUTE),
     "asd": ("asd/*.parquet", 5 * MINUTE),
