@@ -16,8 +16,12 @@ from rich.progress import Progress
 
 from edgeobs import remediate
 from edgeobs.config import Config
-from edgeobs.detect import DETECTORS, Detector
+from edgeobs.detect import DETECTORS, Detection, Detector
 from edgeobs.detect.absence import Heartbeats
+from edgeobs.detect.changes import Changes
+from edgeobs.detect.feedback import Feedback
+from edgeobs.detect.node import NodeBank
+from edgeobs.detect.peers import Peers
 from edgeobs.engine import Engine
 from edgeobs.features import Features
 from edgeobs.incidents import Incidents
@@ -64,7 +68,18 @@ def build(config: Config) -> Core:
     pipeline = Pipeline(
         table=table,
         features=Features(table, config.features, counts),
-        detectors={"series": DETECTORS["series"](config.detect), **_models(config, table, counts)},
+        detection=Detection(
+            table,
+            {
+                "series": DETECTORS["series"](config.detect),
+                "peers": Peers(table, config.peers),
+                **_models(config, table, counts),
+            },
+            NodeBank(lambda: table.node) if config.detect.nodes else None,
+            Changes(table, config.changes),
+            Feedback(table, config.feedback),
+            counts,
+        ),
         heartbeats=Heartbeats(table, config.detect),
         incidents=Incidents(table, config.incidents, counts),
         remediation=remediate.Remediation(config.remediate, counts),

@@ -39,6 +39,10 @@ METRICS: dict[str, Metric] = {
     "edgeobs_detector_errors_total": Metric(
         "counter", "Batches that a detector failed on; the rest of the pipeline went on.", ("detector",)
     ),
+    "edgeobs_series_relearned_total": Metric(
+        "counter",
+        "Series learned anew because something about them changed: a restart, a version, our own act.",
+    ),
     "edgeobs_series": Metric("gauge", "Live series."),
     "edgeobs_series_limit": Metric("gauge", "Series that may live at once."),
     "edgeobs_series_expired_total": Metric("counter", "Series forgotten because nothing was heard of them."),

@@ -13,7 +13,10 @@ from annotated_types import Ge, Gt, Le
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 
 from edgeobs.detect import Settings as DetectSettings
+from edgeobs.detect.change_signs import ChangeSettings
+from edgeobs.detect.feedback import FeedbackSettings
 from edgeobs.detect.models import ModelSettings
+from edgeobs.detect.peer_groups import PeerSettings
 from edgeobs.features import Settings as FeatureSettings
 from edgeobs.incidents import AlertmanagerSettings
 from edgeobs.incidents import Settings as IncidentSettings
@@ -70,6 +73,9 @@ class Config:
     limits: Limits = field(default_factory=Limits)
     features: FeatureSettings = field(default_factory=FeatureSettings)
     detect: DetectSettings = field(default_factory=DetectSettings)
+    peers: PeerSettings = field(default_factory=PeerSettings)
+    changes: ChangeSettings = field(default_factory=ChangeSettings)
+    feedback: FeedbackSettings = field(default_factory=FeedbackSettings)
     detectors: dict[ModelName, ModelSettings] = field(default_factory=dict)
     incidents: IncidentSettings = field(default_factory=IncidentSettings)
     alertmanager: AlertmanagerSettings = field(default_factory=AlertmanagerSettings)

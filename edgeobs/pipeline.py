@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeobs.detect import Detector
+from edgeobs.detect import Detection
 from edgeobs.detect.absence import Heartbeats
 from edgeobs.features import Features
 from edgeobs.incidents import Incidents
@@ -24,6 +24,7 @@ from edgeobs.signals import (
     Heartbeat,
     Incident,
     Int32s,
+    Joint,
     Points,
     Scores,
 )
@@ -49,8 +50,8 @@ class Pipeline:
 
     Parameters
     ----------
-    table, features, detectors, heartbeats, incidents, remediation, cluster
-        The stages; ``detectors`` by name, each scores every sample, the highest score counts.
+    table, features, detection, heartbeats, incidents, remediation, cluster
+        The stages.
     look_ns
         Time between two looks at who is silent.
     idle_ns
@@ -65,7 +66,7 @@ class Pipeline:
         *,
         table: SeriesTable,
         features: Features,
-        detectors: Mapping[str, Detector],
+        detection: Detection,
         heartbeats: Heartbeats,
         incidents: Incidents,
         remediation: Remediation,
@@ -75,7 +76,7 @@ class Pipeline:
         idle_ns: int,
         opted_in: bool = False,
     ) -> None:
-        self.table, self.features, self.detectors = table, features, dict(detectors)
+        self.table, self.features, self.detection = table, features, detection
         self.heartbeats, self.incidents, self.remediation = heartbeats, incidents, remediation
         self.cluster, self.counts = cluster, counts
         self.journal = ""  # why decisions cannot be put on record; empty while they can
@@ -108,12 +109,13 @@ class Pipeline:
         batch = self.features.apply(points, now_ns)
         self.heartbeats.heard(points.series, now_ns)
         self.heartbeats.heard(points.distributions.series, now_ns)
-        scores = self._score(batch)
+        scores = self._score(batch, now_ns)
+        joint = self._joint(batch)
         if now_ns - self._looked_ns >= self._look_ns or now_ns < self._looked_ns:
             self._look(now_ns)
         alerts = [*self._again, *alerts]
         self._again = []
-        changed = self.incidents.step(batch, scores, self.absences, alerts, now_ns)
+        changed = self.incidents.step(batch, scores, self.absences, alerts, now_ns, joint)
         decisions = self.remediation.step(self.incidents.active, changed, self._fleet, now_ns)
         stamped = tuple(replace(d, evidence_ns=evidence_ns or now_ns) for d in decisions)
         return Outputs(len(batch.series), tuple(changed), stamped)
@@ -124,8 +126,10 @@ class Pipeline:
 
     def state(self) -> dict[str, Arrays]:
         """What was learned, by stage; copies."""
-        stages = {f"detect.{name}": detector.state() for name, detector in self.detectors.items()}
-        return stages | {"features": self.features.state(), "heartbeats": self.heartbeats.state()}
+        return self.detection.state() | {
+            "features": self.features.state(),
+            "heartbeats": self.heartbeats.state(),
+        }
 
     def restore_state(self, table: TableState, owners: Sequence[int], stages: Mapping[str, Arrays]) -> None:
         """Take up a `state` in a pipeline that has seen nothing; ValueError with the reason.
@@ -137,9 +141,7 @@ class Pipeline:
         if missing:
             raise ValueError(f"the snapshot has no {' and no '.join(missing)}")
         self.table.restore(table, owners)
-        for name, detector in self.detectors.items():
-            if f"detect.{name}" in stages:
-                detector.restore(stages[f"detect.{name}"])
+        self.detection.restore(stages)
         self.features.restore(stages["features"])
         self.heartbeats.restore(stages["heartbeats"])
 
@@ -176,8 +178,7 @@ class Pipeline:
             self.counts["edgeobs_series_expired_total",] += int(gone.size)
             self.features.forget(gone)
             self.heartbeats.forget(gone)
-            for detector in self.detectors.values():
-                detector.forget(gone)
+            self.detection.forget(gone)
         self._forget_nodes()
 
     def _forget_nodes(self) -> None:
@@ -194,43 +195,34 @@ class Pipeline:
         self.node_score[[number for number in numbers if number < len(self.node_score)]] = 0.0
         self.beats = [beat for beat in self.beats if beat.place in self.table.by_place]
 
-    def _score(self, batch: Batch) -> Scores:
-        """The highest of all detectors' scores; one that fails is left out and counted."""
+    def _score(self, batch: Batch, now_ns: int) -> Scores:
+        """The highest of all detectors' scores; none where nobody could say."""
         n = len(batch.series)
-        best = Scores(np.zeros(n), np.full(n, np.nan), np.full(n, np.nan))
-        if not n:
-            return best
-        first = True
-        for name, detector in self.detectors.items():
-            try:
-                scores = detector.score_learn(batch.series, batch.time_ns, batch.value)
-            except Exception:  # noqa: BLE001  a detector is a plug-in: its failure may not stop the others
-                self.counts["edgeobs_detector_errors_total", name] += 1
-                continue
-            best, first = (scores if first else _higher(best, scores)), False
-        if first:  # nobody could
-            return best
+        scores = self.detection.score_learn(batch, now_ns) if n else None
+        if scores is None:
+            return Scores(np.zeros(n), np.full(n, np.nan), np.full(n, np.nan))
         self.scored += n
         self.counts["edgeobs_samples_scored_total",] += n
-        self._node_scores(batch.series, best.score)
-        return best
+        self._node_scores(self.table.node[batch.series], scores.score)
+        return scores
 
-    def _node_scores(self, series: Int32s, score: Floats) -> None:
+    def _joint(self, batch: Batch) -> list[Joint]:
+        """Nodes that are surprising as a whole, or were a moment ago."""
+        found = self.detection.joint(batch)
+        if found is None or not len(found.node):
+            return []
+        self._node_scores(found.node, found.score)
+        wanted = found.score >= self.incidents.settings.open_score
+        if self.incidents.wholes:
+            followed = [self.table.by_place.get(place, -1) for place in self.incidents.wholes]
+            wanted |= np.isin(found.node, followed)
+        return self.detection.told(found, np.flatnonzero(wanted).astype(np.int32))
+
+    def _node_scores(self, nodes: Int32s, score: Floats) -> None:
         """Remember the strongest score of each node; `_look` lets it fade."""
         high = np.flatnonzero(score >= 1.0)
-        nodes = self.table.node[series[high]]
         missing = len(self.table.nodes) - len(self.node_score)
         if missing > 0:
             self.node_score = np.append(self.node_score, np.zeros(2 * missing))
-        named = nodes >= 0
-        np.maximum.at(self.node_score, nodes[named], score[high][named])
-
-
-def _higher(one: Scores, other: Scores) -> Scores:
-    """Sample by sample, whichever is more surprised."""
-    which = other.score > one.score
-    return Scores(
-        np.where(which, other.score, one.score),
-        np.where(which, other.expected, one.expected),
-        np.where(which, other.spread, one.spread),
-    )
+        named = high[nodes[high] >= 0]
+        np.maximum.at(self.node_score, nodes[named], score[named])

@@ -164,7 +164,23 @@ class Scores:
     expected: Floats
     spread: Floats
     view: Int8s = field(default_factory=lambda: np.zeros(0, np.int8))
-    """Which view was the most surprised, numbered as in `detect.VIEWS`; empty: the detector has one."""
+    """Which view was the most surprised, numbered as in `VIEWS`; empty: the detector has one."""
+    interval_s: Floats = field(default_factory=lambda: np.zeros(0))
+    """Usual seconds between samples of the series; empty: unknown, and taken for 1."""
+
+
+VIEWS = ("", "level", "drift", "time of day", "shape", "flatline")
+"""What a series can be unlike, by number; the first is no view in particular."""
+
+
+class Joint(NamedTuple):
+    """How surprising a node is as a whole: its series given one another."""
+
+    place: Resource
+    time_ns: int
+    score: float  # decades
+    raw: float  # 1 is what is usual once in a hundred ticks
+    parts: tuple[tuple[str, float], ...]  # series text → share of the score, the largest first
 
 
 HeartState = Literal["young", "alive", "late", "silent", "retired"]
@@ -214,9 +230,9 @@ class Point(NamedTuple):
 class Evidence:
     """One thing that speaks for an incident."""
 
-    source: Literal["series", "absence", "alert"]
+    source: Literal["series", "joint", "absence", "alert"]
     text: str  # series: Identity.text(); otherwise a sentence
-    name: str  # metric, alert name, or scope of the absence
+    name: str  # metric, alert name, scope of the absence; "node" for a node as a whole
     labels: Labels
     unit: str
     onset_ns: int
@@ -229,6 +245,8 @@ class Evidence:
     high: float
     points: tuple[Point, ...] = ()  # bounded, ascending
     calm: bool = False  # has not been abnormal for the hold time
+    why: str = ""  # of a series: which of `VIEWS` was the most surprised at the highest score
+    parts: tuple[tuple[str, float], ...] = ()  # of a node as a whole: series text → share of its score
 
     def brief(self) -> str:
         """For a line of text: a series by its name and telling labels, ``system_disk_errors (sda)``."""

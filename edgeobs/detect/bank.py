@@ -10,7 +10,7 @@ from edgeobs import jit
 from edgeobs.columns import rounds
 from edgeobs.detect import bank_columns, daytime, memory
 from edgeobs.detect.contract import State
-from edgeobs.detect.sample import FIELDS
+from edgeobs.detect.sample import FIELDS, INTERVAL, RUN, SEASON_N, SINCE, SMOOTHED, WHOLE_NUMBERS, N
 from edgeobs.detect.settings import Settings
 from edgeobs.signals import Bools, Floats, Int32s, Int64s, Scores
 
@@ -46,6 +46,13 @@ class SeriesBank:
         """Score samples, each as if it were the next of its series, and learn nothing."""
         return self._run(series, time_ns, value, learn=False)
 
+    def relearn(self, ids: Int32s) -> None:
+        """What these series do from now on is their new normal; how wild they are is remembered."""
+        known = ids[ids < len(self.memory)]
+        self.memory.reals[known[:, None], [N, SMOOTHED, SINCE, SEASON_N]] = 0.0
+        self.memory.bytes[known, RUN - WHOLE_NUMBERS] = 0
+        memory.wipe_season(self.memory, known)
+
     def forget(self, ids: Int32s) -> None:
         """Series whose ids may be given to others."""
         memory.wipe(self.memory, ids[ids < len(self.memory)])
@@ -74,20 +81,26 @@ class SeriesBank:
                 m.seen_as(np.int8), series, time_ns, phase, value, learn,
                 np.empty(len(FIELDS)), np.empty(memory.LAGS), score, expected, spread, view,
             )  # fmt: skip
-            return Scores(score, expected, spread, view)
+            return Scores(score, expected, spread, view, self._interval(series))
         for index in rounds(series):
             found = bank_columns.run(
                 self.memory, series[index], time_ns[index], phase[index], value[index], learn=learn
             )
             score[index], expected[index], spread[index], view[index] = found
-        return Scores(score, expected, spread, view)
+        return Scores(score, expected, spread, view, self._interval(series))
+
+    def _interval(self, series: Int32s) -> Floats:
+        seconds: Floats = self.memory.reals[series, INTERVAL].astype(np.float64)
+        return seconds
 
     def _some(self, series: Int32s, time_ns: Int64s, value: Floats, which: Bools, *, learn: bool) -> Scores:
         """Only the finite ones; the others score 0 and expect nothing."""
         inner = self._run(series[which], time_ns[which], value[which], learn=learn)
         n = len(series)
-        found = Scores(np.zeros(n), np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, np.int8))
+        none = np.full(n, np.nan)
+        found = Scores(np.zeros(n), none, none.copy(), np.zeros(n, np.int8), np.ones(n))
         found.score[which], found.view[which] = inner.score, inner.view
+        found.interval_s[which] = inner.interval_s
         found.expected[which], found.spread[which] = inner.expected, inner.spread
         return found
 

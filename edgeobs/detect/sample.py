@@ -64,8 +64,7 @@ FRESH = {
     AGAIN: 0.3,
 }
 LEVEL, DRIFT, HOUR, SHAPE, FLAT = 1.0, 2.0, 3.0, 4.0, 5.0
-VIEWS = ("", "level", "drift", "time of day", "shape", "flatline")
-"""By number, 0 to 5: what `Scores.view` means."""
+"""Views by number, as `signals.VIEWS` names them."""
 ABNORMAL = 3.0
 """Decades from which a sample counts as abnormal."""
 RELEARN_RUN, RELEARN_S = 240.0, 300.0

@@ -10,6 +10,9 @@ from annotated_types import Ge, Gt, Le
 class Settings:
     """How a series' normal is learned, and when silence counts."""
 
+    nodes: bool = True
+    """Whether nodes are also looked at as a whole, their series given one another: up to 64 series a node."""
+
     timezone: str = "UTC"
     """Where days begin: an IANA name such as ``Europe/Berlin``; what is usual at a time of day follows it."""
 

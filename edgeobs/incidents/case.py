@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from math import log10
 from typing import Literal
 
 from edgeobs.incidents.exhibit import Exhibit, Key
@@ -13,6 +14,7 @@ from edgeobs.signals import SECOND, Evidence, Incident, Resource
 Scope = Literal["node", "zone", "cluster"]
 
 _CALM_WEIGHT = 0.1
+_WHOLE_WEIGHT = 0.01  # a node as a whole says that something is wrong; what, its series say
 
 
 def scope_of(place: Resource) -> Scope:
@@ -82,14 +84,16 @@ class Case:
         """Whether it is an incident: something said so outright, two metrics agree, or one insists."""
         since = now_ns - int(settings.join_s * SECOND)
         live = [each for each in self.live() if each.heard_ns >= since]
-        if any(each.source != "series" for each in live):
+        if any(each.source in ("absence", "alert") for each in live):
             return True
-        if len({each.family for each in live}) >= settings.min_names:
+        if len({each.family for each in live if each.source == "series"}) >= settings.min_names:
             return True
         lasting = int(settings.alone_s * SECOND)
         return any(
-            e.score >= settings.alone_score and e.last_ns - e.onset_ns >= lasting for e in live
-        )  # fmt: skip
+            (each.source == "joint" or each.score >= settings.alone_score - each.ease)
+            and each.last_ns - each.onset_ns >= (0 if each.ease >= log10(settings.alone_s + 1) else lasting)
+            for each in live
+        )
 
     def incident(self, now_ns: int, settings: Settings) -> Incident:
         """The plain value as of now, kept until something changes."""
@@ -124,6 +128,7 @@ def ranked(exhibits: list[Exhibit], settings: Settings, *, whole_place: bool) ->
         max(each.score, 1.0)
         * 2.0 ** max(-(each.onset_ns - first) / half, -60.0)
         * (_CALM_WEIGHT if each.calm else 1)
+        * (_WHOLE_WEIGHT if each.source == "joint" else 1)
         for each in exhibits
     ]
     total = sum(weights)

@@ -42,7 +42,12 @@ def read_incident(text: str, plots: bytes) -> Incident:
     points = map(Point._make, _POINT.iter_unpack(plots))
     evidence = tuple(
         Evidence(
-            **each | {"labels": _labels(each["labels"]), "points": tuple(islice(points, each["points"]))}
+            **each
+            | {
+                "labels": _labels(each["labels"]),
+                "points": tuple(islice(points, each["points"])),
+                "parts": tuple((text, share) for text, share in each.get("parts", ())),
+            }
         )
         for each in body["evidence"]
     )

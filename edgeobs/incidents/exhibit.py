@@ -6,7 +6,17 @@ from typing import Literal
 
 from edgeobs.incidents.points import band, fitted
 from edgeobs.incidents.watch import Watch
-from edgeobs.signals import Absence, Evidence, ExternalAlert, Identity, Kind, Labels, Point, Resource
+from edgeobs.signals import (
+    Absence,
+    Evidence,
+    ExternalAlert,
+    Identity,
+    Joint,
+    Kind,
+    Labels,
+    Point,
+    Resource,
+)
 
 _POSITIVE = {"s", "By", "1"}  # units of what is never negative, unless it was seen to be
 _PER_SECOND = (Kind.COUNTER, Kind.DELTA, Kind.UPDOWN_DELTA)
@@ -25,7 +35,7 @@ Key = tuple[str, str]
 class Exhibit:
     """Mutable twin of `signals.Evidence`; times as there, ``heard_ns`` on our clock."""
 
-    source: Literal["series", "absence", "alert"]
+    source: Literal["series", "joint", "absence", "alert"]
     place: Resource
     text: str
     name: str
@@ -43,6 +53,9 @@ class Exhibit:
     series: int = -1  # where to look in the history; −1: nowhere, or done
     calm: bool = False
     ends_ns: int = 0  # of an alert: calm from then on, heard or not
+    why: str = ""
+    parts: tuple[tuple[str, float], ...] = ()
+    ease: float = 0.0  # log₁₀ of the seconds between samples
 
     @property
     def key(self) -> Key:
@@ -58,16 +71,19 @@ class Exhibit:
         """The metric it came from: of what `features` derives from one histogram, the histogram."""
         return self.name.partition(":")[0]
 
-    def show(self, point: Point, expected: float, limit: int) -> None:
-        """Add a sample to the plot; one older than the plot's end is left out."""
+    def show(self, point: Point, expected: float, limit: int, why: str = "") -> bool:
+        """Add a sample to the plot, unless it is older than its end; whether it is the highest so far."""
         if self.points and point.time_ns <= self.points[-1].time_ns:
-            return
+            return False
         self.points.append(point)
         if len(self.points) > limit:
             self.points = fitted(self.points, limit)
         if point.score >= self.score:
             self.score, self.value, self.expected = point.score, point.value, expected
             self.low, self.high = point.low, point.high
+            self.why = why
+            return True
+        return False
 
     def prepend(self, earlier: list[Point], limit: int) -> None:
         """Complete the plot with what came before it."""
@@ -102,12 +118,24 @@ class Exhibit:
             high=self.high,
             points=tuple(self.points),
             calm=self.calm,
+            why=self.why,
+            parts=self.parts,
         )
+
+
+def of_joint(joint: Joint, watch: Watch, now_ns: int) -> Exhibit:
+    """A node that has become evidence as a whole."""
+    return Exhibit(
+        source="joint", place=joint.place, text=watch.text, name="node", onset_ns=watch.onset_ns,
+        last_ns=watch.onset_ns, heard_ns=now_ns, parts=joint.parts,
+    )  # fmt: skip
 
 
 def of_series(number: int, watch: Watch, now_ns: int) -> Exhibit:
     """A series that has become evidence."""
     identity = watch.identity
+    if identity is None:
+        raise ValueError(f"{watch.text}: no series")
     return Exhibit(
         source="series", place=watch.place, text=watch.text, name=identity.name, labels=identity.labels,
         unit=unit_of(identity), onset_ns=watch.onset_ns, last_ns=watch.onset_ns, heard_ns=now_ns,
@@ -149,5 +177,5 @@ def of_evidence(evidence: Evidence, place: Resource, now_ns: int) -> Exhibit:
         source=evidence.source, place=place._replace(node=node), text=text, name=evidence.name, labels=kept,
         unit=evidence.unit, onset_ns=evidence.onset_ns, last_ns=evidence.last_ns, heard_ns=now_ns,
         score=evidence.score, value=evidence.value, expected=expected, low=low, high=high,
-        points=list(evidence.points), calm=evidence.calm,
+        points=list(evidence.points), calm=evidence.calm, why=evidence.why, parts=evidence.parts,
     )  # fmt: skip

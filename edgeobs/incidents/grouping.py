@@ -7,11 +7,11 @@ from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 
 from edgeobs.incidents.case import Case, scope_of
-from edgeobs.incidents.exhibit import Exhibit, of_absence, of_alert, of_evidence, of_series
+from edgeobs.incidents.exhibit import Exhibit, of_absence, of_alert, of_evidence, of_joint, of_series
 from edgeobs.incidents.history import History
 from edgeobs.incidents.points import fitted
 from edgeobs.incidents.settings import Settings
-from edgeobs.incidents.watch import DROPPED, Watcher
+from edgeobs.incidents.watch import DROPPED, Watch, Watcher
 from edgeobs.series import SeriesTable
 from edgeobs.signals import (
     SECOND,
@@ -20,6 +20,8 @@ from edgeobs.signals import (
     Counts,
     ExternalAlert,
     Incident,
+    Joint,
+    Point,
     Resource,
     Scores,
 )
@@ -48,7 +50,7 @@ class Incidents:
     """
 
     def __init__(self, table: SeriesTable, settings: Settings, counts: Counts) -> None:
-        self._table, self._settings, self._counts = table, settings, counts
+        self._table, self.settings, self._counts = table, settings, counts
         self._watcher = Watcher(table, settings, counts)
         self._history = History(int(settings.history_mib * 2**20), settings.history_s)
         self._cases: dict[Resource, Case] = {}
@@ -57,6 +59,7 @@ class Incidents:
         self._unfilled: deque[tuple[Case, Exhibit, int]] = deque(maxlen=1000)
         self._point_limit = settings.max_points
         self._over: list[Incident] = []  # restored only to be resolved: told at the next step
+        self.wholes: dict[Resource, Watch] = {}  # nodes that are surprising as a whole
         self._swept_ns = 0
         self._opened: Counter[str] = Counter()  # scope → incidents open now
         self._absent: tuple[Sequence[Absence], int] = ((), 0)  # as last taken in, and when
@@ -70,6 +73,7 @@ class Incidents:
         absences: Sequence[Absence],
         alerts: Sequence[ExternalAlert],
         now_ns: int,
+        joint: Sequence[Joint] = (),
     ) -> list[Incident]:
         """Take in what is new; the incidents that changed in more than their plots.
 
@@ -81,11 +85,15 @@ class Incidents:
             All that hold now.
         alerts
             Those not seen before.
+        joint
+            How surprising nodes are as a whole, in order of time.
 
         """
         self._changed, self._simulated = {}, None
         self._history.append(batch, scores)
         self._take_samples(batch, scores, now_ns)
+        for each in joint:
+            self._take_joint(each, now_ns)
         self._take_absences(absences, now_ns)
         for alert in alerts:
             self._take_alert(alert, now_ns)
@@ -128,7 +136,7 @@ class Incidents:
             if incident.state == "resolved":
                 self._recent.append(incident)
                 continue
-            case = _case_of(incident, now_ns or incident.updated_ns, self._settings)
+            case = _case_of(incident, now_ns or incident.updated_ns, self.settings)
             newer = self._cases.get(case.place)
             if newer is not None and newer.id:
                 self._supersede(case, newer, now_ns)
@@ -154,22 +162,44 @@ class Incidents:
     # -- what comes in
 
     def _take_samples(self, batch: Batch, scores: Scores, now_ns: int) -> None:
-        for number, watch, point, expected, late in self._watcher.observe(batch, scores, now_ns):
+        for number, watch, point, expected, why, ease, late in self._watcher.observe(batch, scores, now_ns):
             case = self._case(watch.place)
             exhibit = case.exhibits.get((watch.place.node, watch.text))
             if exhibit is not None and not exhibit.calm:
-                exhibit.show(point, expected, self._point_limit)
+                exhibit.show(point, expected, self._point_limit, why)
                 case.shown = None
             elif late:
                 continue
             else:
                 exhibit = of_series(number, watch, now_ns)
-                exhibit.show(point, expected, self._point_limit)
+                exhibit.ease = ease
+                exhibit.show(point, expected, self._point_limit, why)
                 if not self._add(case, exhibit):
                     continue
             if not late and watch.heard_ns == now_ns:
                 exhibit.heard_ns, exhibit.last_ns = now_ns, max(point.time_ns, exhibit.last_ns)
                 self._open(case, now_ns)
+
+    def _take_joint(self, joint: Joint, now_ns: int) -> None:
+        watch = self.wholes.get(joint.place)
+        if watch is None:
+            if joint.score < self.settings.open_score or len(self.wholes) >= self.settings.max_watched:
+                return
+            watch = self.wholes[joint.place] = Watch(joint.place, "the node as a whole")
+        if not watch.observe(joint.time_ns, joint.score, 0.0, now_ns, self.settings):
+            return
+        case = self._case(watch.place)
+        exhibit = case.exhibits.get((watch.place.node, watch.text))
+        if exhibit is None or exhibit.calm:
+            exhibit = of_joint(joint, watch, now_ns)
+            if not self._add(case, exhibit):
+                return
+        case.shown = None
+        if exhibit.show(Point(joint.time_ns, joint.raw, 0.0, 1.0, joint.score), 0.5, self._point_limit):
+            exhibit.parts = joint.parts
+        if watch.heard_ns == now_ns:
+            exhibit.heard_ns, exhibit.last_ns = now_ns, max(joint.time_ns, exhibit.last_ns)
+            self._open(case, now_ns)
 
     def _take_absences(self, absences: Sequence[Absence], now_ns: int) -> None:
         before, taken_ns = self._absent
@@ -190,7 +220,7 @@ class Incidents:
         if place in self._cases:
             return True
         scope = scope_of(place)
-        if self._opened[scope] < self._settings.max_active:
+        if self._opened[scope] < self.settings.max_active:
             return True
         self._no_room.add(place)
         self._counts["edgeobs_incidents_dropped_total", scope] += place not in told
@@ -215,7 +245,7 @@ class Incidents:
         if alert.name == OWN_ALERT:
             self._counts[DROPPED, "own_alert"] += 1
             return
-        exhibit = of_alert(alert, now_ns, int(self._settings.alert_expiry_s * SECOND))
+        exhibit = of_alert(alert, now_ns, int(self.settings.alert_expiry_s * SECOND))
         if alert.status == "resolved":
             self._resolve_alert(exhibit, alert, now_ns)
             return
@@ -250,7 +280,7 @@ class Incidents:
         return case
 
     def _add(self, case: Case, exhibit: Exhibit) -> bool:
-        if not case.add(exhibit, self._settings.max_evidence):
+        if not case.add(exhibit, self.settings.max_evidence):
             return False
         self._changed[id(case)] = case
         if case.id:
@@ -264,10 +294,10 @@ class Incidents:
             exhibit.series = -1
 
     def _open(self, case: Case, now_ns: int) -> None:
-        if case.id or not case.convinces(now_ns, self._settings):
+        if case.id or not case.convinces(now_ns, self.settings):
             return
         scope = case.scope
-        if self._opened[scope] >= self._settings.max_active:
+        if self._opened[scope] >= self.settings.max_active:
             self._counts["edgeobs_incidents_dropped_total", scope] += not case.refused
             case.refused = True
             return
@@ -288,21 +318,21 @@ class Incidents:
         zone = place._replace(node="")
         if not zone.zone or (zone in self._cases and self._cases[zone].covers):
             return
-        since = now_ns - int(self._settings.zone_window_s * SECOND)
+        since = now_ns - int(self.settings.zone_window_s * SECOND)
         together = [
             c for c in self._members(zone) if c.id and c.opened_ns >= since and not c.only_absences()
         ]  # fmt: skip
-        if len(together) < self._settings.zone_nodes:
+        if len(together) < self.settings.zone_nodes:
             return
         known = sum(_inside(each, zone) for each in self._table.by_place)
-        if len(together) < self._settings.zone_share * known:
+        if len(together) < self.settings.zone_share * known:
             return
         case = self._case(zone)
         strongest = sorted(
             (e for c in together for e in c.live()), key=lambda e: (-e.score, e.onset_ns, e.key)
         )
-        for exhibit in strongest[: self._settings.max_evidence]:
-            case.add(exhibit, self._settings.max_evidence)
+        for exhibit in strongest[: self.settings.max_evidence]:
+            case.add(exhibit, self.settings.max_evidence)
         case.covers = True
         self._open(case, now_ns)
         if case.id:
@@ -312,7 +342,7 @@ class Incidents:
 
     def _absorb(self, wide: Case, now_ns: int) -> None:
         """End the incidents that are only a part of a wider one."""
-        since = now_ns - int(self._settings.zone_window_s * SECOND)
+        since = now_ns - int(self.settings.zone_window_s * SECOND)
         for case in self._members(wide.place):
             fresh = not case.id or case.opened_ns >= since
             if case is wide or not (fresh or case.only_absences()):
@@ -340,7 +370,9 @@ class Incidents:
         """Let time pass: calm, ongoing, resolved."""
         self._swept_ns = now_ns
         self._watcher.sweep(now_ns)
-        hold = int(self._settings.hold_s * SECOND)
+        before = now_ns - int(self.settings.hold_s * SECOND)
+        self.wholes = {place: watch for place, watch in self.wholes.items() if watch.heard_ns > before}
+        hold = int(self.settings.hold_s * SECOND)
         exhibits = 0
         for case in list(self._cases.values()):
             exhibits += len(case.exhibits)
@@ -351,16 +383,14 @@ class Incidents:
                     self._changed[id(case)] = case
             if not case.live():
                 self._resolve(case, now_ns)
-            elif (
-                case.id and not case.ongoing and now_ns - case.opened_ns >= self._settings.ongoing_s * SECOND
-            ):
+            elif case.id and not case.ongoing and now_ns - case.opened_ns >= self.settings.ongoing_s * SECOND:
                 case.ongoing, case.shown = True, None
                 self._changed[id(case)] = case
-        share = self._settings.max_points_in_all // max(1, exhibits)
-        self._point_limit = max(16, min(self._settings.max_points, share))
+        share = self.settings.max_points_in_all // max(1, exhibits)
+        self._point_limit = max(16, min(self.settings.max_points, share))
 
     def _plain(self, case: Case, now_ns: int) -> Incident:
-        return case.incident(now_ns, self._settings)
+        return case.incident(now_ns, self.settings)
 
     def _is_simulated(self, place: Resource) -> bool:
         if self._simulated is None:

@@ -11,7 +11,8 @@ class Settings:
     """Thresholds in decades of tail probability, times in seconds, and every bound."""
 
     open_score: Annotated[float, Gt(0), Le(20)] = 6.0
-    """A sample at or above this counts towards evidence, decades."""
+    """A sample at or above this counts towards evidence, decades. 6 promises a false one in a million seconds
+    of a series, 0.09 a day; a series with seconds between its samples needs log₁₀ of them less."""
 
     close_score: Annotated[float, Gt(0), Le(20)] = 3.0
     """A sample at or above this keeps evidence that there is alive, decades; at most ``open_score``."""
@@ -21,6 +22,9 @@ class Settings:
 
     persist_samples: Annotated[int, Ge(1), Le(32)] = 5
     """How far back persistence looks, samples."""
+
+    persist_s: Annotated[float, Gt(0)] = 10.0
+    """Persistence is asked of series that speak more often than this, one sample of the others, seconds."""
 
     min_names: Annotated[int, Ge(1)] = 2
     """Metrics of different name that together open an incident of a node."""

@@ -1,4 +1,4 @@
-"""Which series are surprising for long enough to be evidence."""
+"""Which series, and which nodes as a whole, are surprising for long enough to be evidence."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,35 +8,60 @@ import numpy as np
 from edgeobs.incidents.points import band
 from edgeobs.incidents.settings import Settings
 from edgeobs.series import SeriesTable
-from edgeobs.signals import SECOND, Batch, Counts, Identity, Int64s, Point, Resource, Scores
+from edgeobs.signals import (
+    SECOND,
+    VIEWS,
+    Batch,
+    Counts,
+    Floats,
+    Identity,
+    Int64s,
+    Point,
+    Resource,
+    Scores,
+)
 
 DROPPED = "edgeobs_evidence_dropped_total"
+_LEAST = 2.0  # decades: the usual is below, however seldom a series speaks
 
 
 class Watch:
-    """The recent surprise of one series."""
+    """The recent surprise of one series, or of a node."""
 
     __slots__ = ("bits", "heard_ns", "hot", "identity", "onset_ns", "place", "text")
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, place: Resource, text: str, identity: Identity | None = None) -> None:
         self.identity = identity
-        self.place = identity.source.resource.place()
-        self.text = identity.text()
+        self.place, self.text = place, text
         self.bits = 0  # newest sample in bit 0: 1 when it counted
         self.onset_ns = 0  # the sender's time of the first sample that counted
         self.heard_ns = 0  # our time of the last surprising sample
         self.hot = False  # persistence was shown, and it has not been calm since
 
-    def observe(self, time_ns: int, score: float, now_ns: int, settings: Settings) -> bool:
-        """Take one sample; whether the series is evidence."""
-        hit = score >= settings.open_score
+    def observe(self, time_ns: int, score: float, ease: float, now_ns: int, settings: Settings) -> bool:
+        """Take one sample of a series that speaks 10^ease seconds apart; whether it is evidence."""
+        hit = score >= opening(ease, settings)
         if hit and not self.bits and not self.hot:
             self.onset_ns = time_ns
         self.bits = (self.bits << 1 | hit) & ((1 << settings.persist_samples) - 1)
-        if hit or (self.hot and score >= settings.close_score):
+        if hit or (self.hot and score >= closing(ease, settings)):
             self.heard_ns = now_ns
-        self.hot = self.hot or self.bits.bit_count() >= settings.persist_hits
+        hits = settings.persist_hits if 10**ease < settings.persist_s else 1
+        self.hot = self.hot or self.bits.bit_count() >= hits
         return self.hot
+
+
+def opening(ease: float, settings: Settings) -> float:
+    """Decades that a sample of a series that speaks 10^ease seconds apart must reach to count.
+
+    The promise is a rate of false alarms a day: who speaks less often has less occasion for them.
+    """
+    return max(_LEAST, settings.open_score - ease)
+
+
+def closing(ease: float, settings: Settings) -> float:
+    """Decades that keep it alive."""
+    return settings.close_score * opening(ease, settings) / settings.open_score
 
 
 class Watcher:
@@ -62,18 +87,21 @@ class Watcher:
 
     def observe(
         self, batch: Batch, scores: Scores, now_ns: int
-    ) -> Iterator[tuple[int, Watch, Point, float, bool]]:
-        """(series, watch, sample, expected, late) of every sample of a series that is evidence.
+    ) -> Iterator[tuple[int, Watch, Point, float, str, float, bool]]:
+        """(series, watch, sample, expected, why, ease, late) of every sample of a series that is evidence.
 
         Late samples are shown and change nothing.
         """
-        rows = self._select(batch, scores)
+        ease = _ease(scores)
+        rows = self._select(batch, scores, ease)
         if not rows.size:
             return
+        view = scores.view if len(scores.view) else np.zeros(len(ease), np.int8)
         columns = (
-            batch.series, batch.time_ns, batch.value, batch.late, scores.score, scores.expected, scores.spread
+            batch.series, batch.time_ns, batch.value, batch.late, scores.score, scores.expected,
+            scores.spread, view, ease,
         )  # fmt: skip
-        for number, time_ns, value, late, score, expected, spread in zip(
+        for number, time_ns, value, late, score, expected, spread, by, eased in zip(
             *(column[rows].tolist() for column in columns), strict=True
         ):
             watch = self._watches.get(number)
@@ -81,8 +109,9 @@ class Watcher:
                 watch = None if late else self._watch(number)
             if watch is None:
                 continue
-            if watch.hot if late else watch.observe(time_ns, score, now_ns, self._settings):
-                yield number, watch, Point(time_ns, value, *band(expected, spread), score), expected, late
+            if watch.hot if late else watch.observe(time_ns, score, eased, now_ns, self._settings):
+                point = Point(time_ns, value, *band(expected, spread), score)
+                yield number, watch, point, expected, VIEWS[by], eased, late
             elif not watch.bits and not late:
                 self._forget(number)
 
@@ -92,10 +121,10 @@ class Watcher:
         for number in [n for n, watch in self._watches.items() if watch.heard_ns <= before]:
             self._forget(number)
 
-    def _select(self, batch: Batch, scores: Scores) -> Int64s:
+    def _select(self, batch: Batch, scores: Scores, ease: Floats) -> Int64s:
         if len(self._watched) < self._table.capacity:
             self._watched = np.pad(self._watched, (0, self._table.capacity - len(self._watched)))
-        chosen = scores.score >= self._settings.open_score
+        chosen = scores.score >= np.maximum(_LEAST, self._settings.open_score - ease)
         if self._watches:
             chosen |= self._watched[batch.series]
         rows = np.flatnonzero(chosen)
@@ -120,7 +149,7 @@ class Watcher:
             return None
         self._per_node[place] += 1
         self._watched[number] = True
-        watch = self._watches[number] = Watch(identity)
+        watch = self._watches[number] = Watch(place, identity.text(), identity)
         return watch
 
     def _forget(self, number: int) -> None:
@@ -131,3 +160,10 @@ class Watcher:
         self._per_node[watch.place] -= 1
         if not self._per_node[watch.place]:
             del self._per_node[watch.place]
+
+
+def _ease(scores: Scores) -> Floats:
+    """log₁₀ of the seconds between samples of each series, at least 0."""
+    if not len(scores.interval_s):
+        return np.zeros(len(scores.score))
+    return np.log10(np.maximum(scores.interval_s, 1.0))

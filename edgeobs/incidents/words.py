@@ -48,6 +48,9 @@ def title(place: Resource, evidence: Sequence[Evidence], nodes: int) -> str:
         return f"{what.get(first.name, where(place) + ' is')} silent: {first.text}, {since}"
     if first.source == "alert":
         return f"alert {first.name} on {where(place)}: {first.text}, {since}"
+    if first.source == "joint":
+        parts = ", ".join(f"{text} ({share:.0%})" for text, share in first.parts[:2])
+        return f"{where(place)} as a whole is unlike itself: most of it {parts or 'unknown'}, {since}"
     head = _head(place, evidence, nodes)
     seen = f"{quantity(first.value, first.unit)}"
     expected = _expected(first)

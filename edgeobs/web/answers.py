@@ -17,6 +17,7 @@ from edgeobs.web.models import (
     Incident,
     IncidentDetail,
     Node,
+    Part,
     Place,
     Point,
     Receiver,
@@ -130,6 +131,8 @@ def evidence(published: signals.Evidence) -> Evidence:
         low=published.low,
         high=published.high,
         calm=published.calm,
+        why=published.why,
+        parts=tuple(Part(series=text, share=share) for text, share in published.parts),
         points=tuple(
             Point(time_s=seconds(p.time_ns), value=p.value, low=p.low, high=p.high, score=p.score)
             for p in published.points

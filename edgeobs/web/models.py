@@ -100,10 +100,20 @@ class Point(Model):
     """Surprise in decades."""
 
 
+class Part(Model):
+    """What a series has to do with the score of its node as a whole."""
+
+    series: str
+    """As PromQL would select it, without the node."""
+    share: float
+    """Of the node's score, 0 to 1."""
+
+
 class Evidence(Model):
     """One thing that speaks for an incident."""
 
-    source: Literal["series", "absence", "alert"]
+    source: Literal["series", "joint", "absence", "alert"]
+    """``joint``: a node as a whole, its series given one another."""
     text: str
     """A series as PromQL would select it; otherwise a sentence."""
     brief: str
@@ -131,6 +141,10 @@ class Evidence(Model):
     """Upper end of the range expected then."""
     calm: bool
     """Whether it has been normal again for a while."""
+    why: str
+    """What a series was unlike at its highest: level, drift, time of day, shape, flatline; empty: unknown."""
+    parts: tuple[Part, ...]
+    """Of a node as a whole: the series that have most to do with it, the largest share first."""
     points: tuple[Point, ...]
     """Recent samples, ascending in time, bounded."""
 

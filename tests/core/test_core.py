@@ -175,7 +175,7 @@ def test_a_flood_of_new_series_is_refused_and_the_old_ones_go_on(tmp_path: Path)
         partial = ExportMetricsServiceResponse.FromString(answer.content).partial_success
         assert partial.rejected_data_points == 100_000 - (500 - before)
         assert "limit" in partial.error_message
-        assert served.metric("edgeobs_series") == 500
+        wait(lambda: served.metric("edgeobs_series") == 500, "the others are not counted")
         assert served.metric("edgeobs_points_rejected_total") == partial.rejected_data_points
         scored = served.metric("edgeobs_samples_scored_total")
         feed(served, disks, counted(3))

@@ -337,7 +337,7 @@ def scored(made: Any) -> tuple[Batch, Scores]:
 
 def test_a_detector_that_raises_is_left_out_and_counted(site: Any) -> None:
     made = site(nodes=2)
-    made.pipeline.detectors = {"one": Surprised(1.5), "broken": Broken(), "other": Surprised(2.5)}
+    made.pipeline.detection.detectors = {"one": Surprised(1.5), "broken": Broken(), "other": Surprised(2.5)}
     batch, scores = scored(made)
     assert len(batch.series) == len(scores.score) > 0
     assert set(scores.score) == set(scores.expected) == {2.5}
@@ -348,7 +348,7 @@ def test_a_detector_that_raises_is_left_out_and_counted(site: Any) -> None:
 
 def test_when_every_detector_raises_nothing_counts_as_scored(site: Any) -> None:
     made = site(nodes=2)
-    made.pipeline.detectors = {"broken": Broken(), "too": Broken()}
+    made.pipeline.detection.detectors = {"broken": Broken(), "too": Broken()}
     batch, scores = scored(made)
     assert len(batch.series) == len(scores.score) > 0
     assert not scores.score.any()

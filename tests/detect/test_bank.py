@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeobs import jit
-from edgeobs.detect import Settings, daytime, law, sample
+from edgeobs.detect import Settings, daytime, law
 from edgeobs.detect.bank import SeriesBank
 from edgeobs.detect.memory import ROW
-from edgeobs.signals import SECOND, Floats, Scores
+from edgeobs.signals import SECOND, VIEWS, Floats, Scores
 
 MINUTE, DAY = 60 * SECOND, 86_400 * SECOND
 START = 1_700_006_400 * SECOND  # a midnight of UTC
@@ -134,7 +134,7 @@ def test_each_view_has_its_faults(
     calm = one.feed(before(rng)).score[-100:].max()
     found = one.feed(after(rng))
     assert found.score.max() > 1.5 * calm
-    assert sample.VIEWS[found.view[int(found.score.argmax())]] in view
+    assert VIEWS[found.view[int(found.score.argmax())]] in view
 
 
 def test_what_is_usual_at_noon_is_not_at_midnight(rng: np.random.Generator) -> None:
@@ -142,7 +142,7 @@ def test_what_is_usual_at_noon_is_not_at_midnight(rng: np.random.Generator) -> N
     one.feed(wave(8, rng))
     found = one.feed(np.array([100.0]))  # at midnight: a value that every noon has
     assert found.score[0] > 4
-    assert sample.VIEWS[found.view[0]] in {"time of day", "shape"}
+    assert VIEWS[found.view[0]] in {"time of day", "shape"}
     assert found.expected[0] == pytest.approx(0, abs=5)
     plain = One(every_ns=600 * SECOND)
     plain.feed(wave(2, rng))  # too young to know the time of day

@@ -14,7 +14,7 @@ from edgeobs.incidents.history import History
 from edgeobs.incidents.points import fitted
 from edgeobs.incidents.words import title
 from edgeobs.quantity import quantity
-from edgeobs.signals import SECOND, Batch, ExternalAlert, Point, Resource, Scores
+from edgeobs.signals import SECOND, Batch, ExternalAlert, Joint, Point, Resource, Scores
 
 DISK = ("a1", "system_disk_latency_seconds")
 ERRORS = ("a1", "system_disk_errors_total")
@@ -268,3 +268,52 @@ def test_quantities_read_well() -> None:
         quantity(float("nan"), "s"),
     ]
     assert said == ["14 ms", "3 GiB/s", "0.93", "unknown"]
+
+
+PARTS = (('cpu{mode="user"}', 0.6), ("memory", 0.3))
+
+
+def as_a_whole(world: Any, seconds: int, score: float, every_s: float = 1.0) -> list[Any]:
+    """Seconds in which a1 as a whole scores so much; all changes."""
+    changed = []
+    none = Scores(np.zeros(0), np.zeros(0), np.zeros(0))
+    for _ in range(seconds):
+        world.now_ns += int(every_s * SECOND)
+        joint = Joint(world.place("a1"), world.now_ns, score, score / 2, PARTS)
+        changed += world.incidents.step(Batch.none(), none, (), (), world.now_ns, [joint])
+    return changed
+
+
+def test_a_node_as_a_whole_needs_to_insist_and_names_what_has_to_do_with_it(world: Any) -> None:
+    assert not as_a_whole(world, 2, 9.0) + as_a_whole(world, 60, 1.0) + as_a_whole(world, 29, 9.0)
+    (incident,) = as_a_whole(world, 4, 9.0)
+    (evidence,) = incident.evidence
+    assert (evidence.source, evidence.parts, evidence.value) == ("joint", PARTS, 4.5)
+    assert incident.title.startswith(
+        'a1 as a whole is unlike itself: most of it cpu{mode="user"} (60%), memory'
+    )
+
+
+def test_a_node_as_a_whole_is_no_second_metric_and_no_cause(world: Any) -> None:
+    as_a_whole(world, 5, 9.0)
+    assert not world.run(5, {DISK: 9.0}), "it is one metric that says so, whatever else that moves"
+    (incident,) = world.run(3, BAD)
+    assert incident.evidence[-1].source == "joint"
+
+
+def test_who_speaks_seldom_needs_less_and_is_not_asked_thrice(make_world: Callable[[Settings], Any]) -> None:
+    world = make_world(Settings(min_names=1))
+    number = world.series(*DISK)
+    found = {}
+    for interval in (1.0, 3600.0):
+        for score in (2.0, 3.0, 6.5):
+            world.now_ns += 7200 * SECOND
+            batch = Batch(
+                np.array([number], np.int32), np.array([world.now_ns]), np.ones(1), np.zeros(1, np.bool_)
+            )
+            scores = Scores(np.full(1, score), np.zeros(1), np.ones(1), interval_s=np.full(1, interval))
+            found[interval, score] = bool(world.incidents.step(batch, scores, (), (), world.now_ns))
+    assert found == {
+        (1.0, 2.0): False, (1.0, 3.0): False, (1.0, 6.5): False,
+        (3600.0, 2.0): False, (3600.0, 3.0): True, (3600.0, 6.5): True,
+    }  # fmt: skip

@@ -390,6 +390,7 @@ def hostile_site(words: list[str], at_ns: int) -> dict[str, object]:
     evidence = Evidence(
         "series", f"{d} {e}", d, ((e, f),), f, 10**18, 10**18, 5.0, 1.0, 9.0, 1.0, 0.5, 2.0, points
     )
+    evidence = replace(evidence, why=a, parts=((f, 0.6), (e, 0.4)))
     incident = Incident(f"i-{a.encode().hex()}", "node", where, "open", 10**18, at_ns, 0, 5.0, f, (evidence,))
     action = Action("cordon", where, ((e, f),), d, e, incident.id)
     decision = Decision(f"d-{b}", action, "held", c, f, (Check(a, "held", b),), True, 10**18)
@@ -422,6 +423,7 @@ def test_hostile_text_is_only_ever_text(visit: Open, canned: Canned) -> None:
         expect(card.locator(".evidence-name code")).to_have_js_property("textContent", words[3])
         assert set(page.evaluate(tags).split()) <= ours
         assert page.evaluate("window.owned") is None
+        expect(card.locator(".parts code").first).to_have_js_property("textContent", words[5])
         links = page.evaluate("[...document.querySelectorAll('a')].map((e) => e.getAttribute('href'))")
         assert all(re.match(r"#|api/|openapi\.json$|metrics$|readyz$", link) for link in links)
         page.locator(".cell").first.evaluate("(e) => e.click()")

@@ -243,9 +243,11 @@ function updateEvidence(item, evidence) {
   picture.update(evidence, evidence.openScore);
 }
 
+const WHY = { level: "recent level", drift: "long-term level", shape: "usual movements", flatline: "usual restlessness" };
+
 function title(evidence) {
   if (evidence.source !== "series") {
-    const kind = { absence: "absence", alert: "alert" }[evidence.source];
+    const kind = { joint: "jointly", absence: "absence", alert: "alert" }[evidence.source];
     return [h("span", { class: "tag" }, kind), " ", h("span", {}, evidence.text)];
   }
   const labels = Object.entries(evidence.labels).map(([name, text]) => h("span", { class: "label" }, h("span", { class: "label-name" }, name), "=", text));
@@ -257,7 +259,9 @@ function facts(evidence) {
   if (evidence.value !== null) out.push(h("span", {}, h("b", {}, value(evidence.value, evidence.unit)), " when most surprising"));
   if (evidence.low !== null) out.push(h("span", {}, "expected ", h("b", {}, range(evidence.low, evidence.high, evidence.unit))));
   out.push(h("span", {}, "score ", h("b", {}, decades(evidence.score))));
+  if (evidence.why) out.push(h("span", {}, "unlike its ", h("b", {}, WHY[evidence.why] ?? evidence.why)));
   if (evidence.onset_s) out.push(h("span", {}, "since ", h("time", { datetime: new Date(evidence.onset_s * 1000).toISOString() }, clock(evidence.onset_s))));
   if (evidence.calm) out.push(h("span", { class: "tag tag-ok" }, "back to normal"));
+  if (evidence.parts.length) out.push(h("span", { class: "parts" }, "most of it: ", ...evidence.parts.flatMap((part, i) => [i ? ", " : "", h("code", {}, part.series), ` ${Math.round(100 * part.share)} %`])));
   return out;
 }

@@ -1,0 +1,163 @@
+"""All detectors as one stage: samples in, scores of series and of nodes out."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from edgeobs.detect.bank import SeriesBank
+from edgeobs.detect.changes import Changes
+from edgeobs.detect.contract import Detector, State
+from edgeobs.detect.feedback import Feedback
+from edgeobs.detect.node import NodeBank, NodeScores
+from edgeobs.series import SeriesTable
+from edgeobs.signals import Batch, Counts, Floats, Int32s, Joint, Resource, Scores
+
+ERRORS = "edgeobs_detector_errors_total"
+_PARTS = 5  # series named in what a node is as a whole
+_TEXT = 120  # characters of a series' name
+
+
+class Detection:
+    """Every detector of series scores every sample, the highest counts; nodes are scored as a whole.
+
+    A detector that raises is left out of that step and counted: it may not stop the others.
+
+    Parameters
+    ----------
+    table
+        Who the series are.
+    detectors
+        By name; of series.
+    nodes
+        Of nodes; None: none.
+    changes
+        Which series are to be learned anew.
+    feedback
+        What operators said of scores.
+    counts
+        Where failures are counted.
+
+    """
+
+    def __init__(
+        self,
+        table: SeriesTable,
+        detectors: Mapping[str, Detector],
+        nodes: NodeBank | None,
+        changes: Changes,
+        feedback: Feedback,
+        counts: Counts,
+    ) -> None:
+        self.table, self.counts = table, counts
+        self.detectors = dict(detectors)
+        self.nodes, self.changes, self.feedback = nodes, changes, feedback
+
+    def score_learn(self, batch: Batch, now_ns: int) -> Scores | None:
+        """Score and learn; None when no detector could. What says that it changed is learned anew first."""
+        self._relearn(batch, now_ns)
+        best: Scores | None = None
+        for name, detector in self.detectors.items():
+            try:
+                scores = detector.score_learn(batch.series, batch.time_ns, batch.value)
+            except Exception:  # noqa: BLE001  a detector is a plug-in: its failure may not stop the others
+                self.counts[ERRORS, name] += 1
+                continue
+            best = scores if best is None else higher(best, scores)
+        if best is None or not len(self.feedback):
+            return best
+        return replace(best, score=self.feedback.apply(batch.series, best.score, now_ns))
+
+    def joint(self, batch: Batch) -> NodeScores | None:
+        """Score the ticks of nodes that close with these samples; what is late belongs to none."""
+        if self.nodes is None:
+            return None
+        timely = np.flatnonzero(~batch.late) if batch.late.any() else slice(None)
+        try:
+            return self.nodes.score_learn(batch.series[timely], batch.time_ns[timely], batch.value[timely])
+        except Exception:  # noqa: BLE001  as above
+            self.counts[ERRORS, "node"] += 1
+            return None
+
+    def told(self, found: NodeScores, rows: Int32s) -> list[Joint]:
+        """Some ticks, for people: with the series that have most to do with each."""
+        return [self._tell(found, int(row)) for row in rows]
+
+    def announce(self, place: Resource, now_ns: int) -> None:
+        """Something was done at a place by ourselves: what it is like from now on is its new normal."""
+        self._anew(self.changes.announce(place, now_ns).ids)
+
+    def forget(self, ids: Int32s) -> None:
+        """Series whose ids may be given to others."""
+        for detector in self.detectors.values():
+            detector.forget(ids)
+        if self.nodes is not None:
+            self.nodes.forget(ids)
+        self.changes.forget(ids)
+        self.feedback.forget(ids)
+
+    def state(self) -> dict[str, State]:
+        """What was learned, by stage; copies."""
+        states = {f"detect.{name}": detector.state() for name, detector in self.detectors.items()}
+        if self.nodes is not None:
+            states["detect.node"] = self.nodes.state()
+        return states | {"changes": self.changes.state(), "feedback": self.feedback.state()}
+
+    def restore(self, states: Mapping[str, State]) -> None:
+        """Take up a `state`; what is not in it starts with nothing learned. ValueError with the reason."""
+        for name, detector in self.detectors.items():
+            if f"detect.{name}" in states:
+                detector.restore(states[f"detect.{name}"])
+        if self.nodes is not None and "detect.node" in states:
+            self.nodes.restore(states["detect.node"])
+        if "changes" in states:
+            self.changes.restore(states["changes"])
+        if "feedback" in states:
+            self.feedback.restore(states["feedback"])
+
+    def _relearn(self, batch: Batch, now_ns: int) -> None:
+        if len(batch.series):
+            self._anew(self.changes.observe(batch.series, batch.value, now_ns).ids)
+
+    def _anew(self, ids: Int32s) -> None:
+        if not len(ids):
+            return
+        self.counts["edgeobs_series_relearned_total",] += len(ids)
+        for detector in self.detectors.values():
+            if isinstance(detector, SeriesBank):
+                detector.relearn(ids)
+        if self.nodes is not None:
+            nodes = np.unique(self.table.node[ids])
+            self.nodes.relearn(nodes[nodes >= 0])
+
+    def _tell(self, found: NodeScores, row: int) -> Joint:
+        mine = slice(int(found.first[row]), int(found.first[row + 1]))
+        share, series = found.share[mine], found.series[mine]
+        strongest = np.argsort(-share, kind="stable")[:_PARTS]
+        total = float(np.maximum(share, 0.0).sum()) or 1.0
+        parts = tuple(
+            (self.table[int(series[at])].text()[:_TEXT], float(share[at]) / total)
+            for at in strongest.tolist()
+        )
+        place = self.table.nodes[int(found.node[row])].resource.place()
+        return Joint(place, int(found.time_ns[row]), float(found.score[row]), float(found.raw[row]), parts)
+
+
+def higher(one: Scores, other: Scores) -> Scores:
+    """Sample by sample, whichever is more surprised."""
+    which = other.score > one.score
+
+    def column(a: Floats, b: Floats) -> Floats:
+        return np.where(which, b, a)
+
+    def longer(a: Floats, b: Floats) -> Floats:
+        return a if len(a) else b
+
+    none = np.zeros(len(which), np.int8)
+    return Scores(
+        column(one.score, other.score),
+        column(one.expected, other.expected),
+        column(one.spread, other.spread),
+        np.where(which, other.view if len(other.view) else none, one.view if len(one.view) else none),
+        longer(one.interval_s, other.interval_s),
+    )

@@ -1,0 +1,161 @@
+"""All detectors as one stage."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from edgeobs.detect import Detection, Settings
+from edgeobs.detect.bank import SeriesBank
+from edgeobs.detect.change_signs import ChangeSettings
+from edgeobs.detect.changes import Changes
+from edgeobs.detect.contract import State
+from edgeobs.detect.feedback import Entry, Feedback, FeedbackSettings, Target
+from edgeobs.detect.node import NodeBank
+from edgeobs.series import SeriesTable
+from edgeobs.signals import (
+    SECOND,
+    Batch,
+    Counts,
+    Floats,
+    Identity,
+    Int32s,
+    Int64s,
+    Kind,
+    Resource,
+    Scores,
+    Source,
+)
+
+START = 1_700_000_000 * SECOND
+NAMES = ("cpu", "memory", "disk", "net")
+
+
+class Broken:
+    """Fails at whatever it is asked."""
+
+    def score_learn(self, series: Int32s, time_ns: Int64s, value: Floats) -> Scores:
+        raise RuntimeError(f"broken by {len(series)}, {len(time_ns)}, {len(value)}")
+
+    def forget(self, ids: Int32s) -> None:
+        """Nothing."""
+
+    def state(self) -> State:
+        return {}
+
+    def restore(self, state: State) -> None:
+        """Nothing."""
+
+
+class Node:
+    """One node with four series that move together, a sample each a second, and what starts it."""
+
+    def __init__(self) -> None:
+        self.table, self.counts = SeriesTable(100), Counts()
+        source = Source((("host", "n0"),), Resource("c", "a", "n0"))
+        names = (*NAMES, "node_boot_time_seconds")
+        made = [self.table.intern(Identity(source, name, (), Kind.GAUGE), 0, START) for name in names]
+        self.ids = np.array(made, np.int32)
+        self.detection = Detection(
+            self.table,
+            {"series": SeriesBank(Settings()), "broken": Broken()},
+            NodeBank(lambda: self.table.node),
+            Changes(self.table, ChangeSettings()),
+            Feedback(self.table, FeedbackSettings()),
+            self.counts,
+        )
+        self.now, self.rng, self.boot = START, np.random.default_rng(3), 1.0
+
+    def second(self, change: Callable[[Floats], Floats] = lambda x: x, *, late: bool = False) -> Scores:
+        self.now += SECOND
+        load = self.rng.normal(0, 1)
+        value = np.append(change(np.array([50 + 5 * load, 40 + 4 * load, 9 - load, 3 + load])), self.boot)
+        value[:4] += self.rng.normal(0, 0.1, 4)
+        n = len(self.ids)
+        batch = Batch(self.ids, np.full(n, self.now), value, np.full(n, late))
+        self.found = self.detection.joint(batch)
+        scores = self.detection.score_learn(batch, self.now)
+        assert scores is not None
+        return scores
+
+
+@pytest.fixture
+def node() -> Node:
+    return Node()
+
+
+def test_a_detector_that_raises_is_counted_and_the_others_go_on(node: Node) -> None:
+    for _ in range(40):
+        scores = node.second()
+    assert scores.score.max() > 0
+    assert node.counts["edgeobs_detector_errors_total", "broken"] == 40
+
+
+def test_series_that_each_are_as_ever_may_not_be_so_together(node: Node) -> None:
+    """CPU is high and memory low: both were so before, and never at once."""
+    for _ in range(600):
+        node.second()
+    apart = [node.second(lambda x: x + np.array([5.0, -8.0, 0.0, 0.0])) for _ in range(8)]
+    found = node.found
+    assert found is not None
+    assert found.score.max() >= 3
+    assert max(float(scores.score[:4].max()) for scores in apart) < found.score.max()
+    (told,) = node.detection.told(found, np.array([len(found.node) - 1], np.int32))
+    assert told.place == Resource("c", "a", "n0")
+    assert {text for text, _ in told.parts[:2]} == {"cpu", "memory"}
+    assert sum(share for _, share in told.parts) == pytest.approx(1, abs=0.05)
+
+
+def test_what_is_late_belongs_to_no_tick(node: Node) -> None:
+    for _ in range(50):
+        node.second()
+    node.second(late=True)
+    assert node.found is not None
+    assert not len(node.found.node)
+
+
+def test_a_node_that_started_anew_has_a_new_normal(node: Node) -> None:
+    for _ in range(300):
+        node.second()
+    node.boot = 1000.0
+    after = [node.second(lambda x: x * 3) for _ in range(200)]
+    assert max(float(scores.score.max()) for scores in after) < 6
+    assert node.counts["edgeobs_series_relearned_total",] >= 4
+    other = Node()
+    for _ in range(300):
+        other.second()
+    assert max(float(other.second(lambda x: x * 3).score.max()) for _ in range(20)) > 6, (
+        "without notice it is news"
+    )
+
+
+def test_an_act_of_our_own_is_a_notice_too(node: Node) -> None:
+    for _ in range(300):
+        node.second()
+    node.detection.announce(Resource("c", "a", "n0"), node.now)
+    assert max(float(node.second(lambda x: x * 3).score.max()) for _ in range(100)) < 6
+
+
+def test_what_was_fine_counts_less_from_then_on(node: Node) -> None:
+    for _ in range(300):
+        node.second()
+    target = Target.of(node.table[int(node.ids[0])])
+    twin = Node()
+    for _ in range(300):
+        twin.second()
+    twin.detection.feedback.add(Entry(target, "fine", twin.now))
+    one, two = (float(each.second(lambda x: x * 3).score[0]) for each in (node, twin))
+    assert 0 < two < one
+
+
+def test_a_snapshot_continues(node: Node) -> None:
+    for _ in range(100):
+        node.second()
+    other = Node()
+    other.detection.restore(node.detection.state())
+    other.now, other.rng = node.now, np.random.default_rng(9)
+    node.rng = np.random.default_rng(9)
+    np.testing.assert_array_equal(node.second().score, other.second().score)
+    assert node.found is not None
+    assert other.found is not None
+    np.testing.assert_array_equal(node.found.score, other.found.score)
