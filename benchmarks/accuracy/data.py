@@ -63,7 +63,7 @@ class Fault(NamedTuple):
 
 
 # The files of these sets carry no times. The daily pattern shows the interval: the highest autocorrelation of
-# most machines is at 1,440 rows in SMD (a row a minute), at 288 in ASD and both of JumpStarter (five minutes).
+# most machines is at 1,440 rows in SMD (a row a minute), at 288 in ASD and JumpStarter (one in five minutes).
 NODE_SETS = {
     "smd": ("smd/*.parquet", MINUTE),
     "asd": ("asd/*.parquet", 5 * MINUTE),
