@@ -102,8 +102,8 @@ def close(node: Node, scratch: Scratch, found: Found, at: int, row: int) -> int:
     raw = beside_base(node.own, total / count, clock[TICKS]) / (USUAL + FEW / sqrt(count))
     score = calibrate(node.own, raw) if clock[TICKS] >= WARM else 0.0
     after = tell(node, scratch, found, score / total if total > 0 else 0.0, row)
-    found.time_ns[at], found.rows[at] = clock[OPEN_NS], after - row
-    found.raw[at], found.score[at] = raw, score
+    found.when[at, 0], found.when[at, 1] = clock[OPEN_NS], after - row
+    found.score[at, 0], found.score[at, 1] = score, raw
     node.own[WEIGHT] += 1.0
     rate = max(1.0 / MEMORY, 1.0 / node.own[WEIGHT], long) * weight
     algebra.learn(node.square, node.center, scratch.u, 3 * live, rate)
@@ -201,16 +201,16 @@ def tell(node: Node, scratch: Scratch, found: Found, part: float, row: int) -> i
     for j in range(node.clock[LIVE]):
         if not ticks.spoke(node.stamps, j):
             continue
-        found.series[row] = node.stamps[j, SERIES]
-        found.row[row, 0] = smooth(s, j) * part
-        found.row[row, 1] = found.row[row, 2] = np.nan
+        found.row[row, 0] = node.stamps[j, SERIES]
+        found.row[row, 1] = smooth(s, j) * part
+        found.row[row, 2] = found.row[row, 3] = np.nan
         if s[j, N] - 1.0 > YOUNG:
             given, precision = 0.0, 1.0
             if s[j, PRECISION] > 0:
                 precision = s[j, PRECISION]
                 given = s[j, LAST] - float(scratch.solved[j]) / precision
-            found.row[row, 1] = known[j, 0] + known[j, 1] * given
-            found.row[row, 2] = max(known[j, 1] / sqrt(precision), LEAST)
+            found.row[row, 2] = known[j, 0] + known[j, 1] * given
+            found.row[row, 3] = max(known[j, 1] / sqrt(precision), LEAST)
         row += 1
     return row
 
@@ -223,7 +223,8 @@ def invert(node: Node, scratch: Scratch) -> None:
             clock[PIVOT], clock[CYCLE] = 0, 3 * clock[LIVE]
             algebra.begin(node.square, node.pivots, clock[CYCLE], ridge(node))
         return
-    if not algebra.sweep(node.square, node.pivots, clock[CYCLE], clock[PIVOT], scratch.column, scratch.part):
+    free, too = scratch.u, scratch.solved  # nobody needs them any more in this tick
+    if not algebra.sweep(node.square, node.pivots, clock[CYCLE], clock[PIVOT], free, too):
         clock[PIVOT] = -1  # single precision was not enough: begin anew
         return
     clock[PIVOT] += 1

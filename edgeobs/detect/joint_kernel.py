@@ -8,8 +8,6 @@ import numpy as np
 from edgeobs import jit
 from edgeobs.detect import algebra, joint, ticks
 from edgeobs.detect.algebra import LEAST_PIVOT, Singles
-from edgeobs.detect.seats import Found, Node, Scratch
-from edgeobs.signals import Floats, Int64s
 
 _SINGLE = np.float32
 
@@ -90,12 +88,4 @@ for _each in (
     joint.tell, joint.invert, joint.calibrate, joint.beside_base,
 ):  # fmt: skip
     jit.callable_when_compiled(_each)
-_run = jit.compiled(joint.run)
-
-
-def run(
-    node: Node, scratch: Scratch, seat: Int64s, time_ns: Int64s, value: Floats, start: int, end: int,
-    found: Found, at: int, row: int,
-) -> tuple[int, int]:  # fmt: skip
-    """`joint.run`."""
-    return _run(node, scratch, seat, time_ns, value, start, end, found, at, row)
+run = jit.compiled(joint.run)

@@ -175,12 +175,12 @@ class NodeBank:
                 self.nodes[home], self._scratch, seat, time_ns, value, start, end, found, at, row
             )
             upto[index] = at
-        share, expected, spread = (found.row[:row, i].copy() for i in range(3))
-        first = np.append(0, np.cumsum(found.rows[:at]))
-        series = found.series[:row].astype(np.int32)
+        series, share, expected, spread = (found.row[:row, i].copy() for i in range(4))
+        time, rows = found.when[:at, 0].copy(), found.when[:at, 1]
+        score, raw = found.score[:at, 0].copy(), found.score[:at, 1].copy()
+        first = np.append(0, np.cumsum(rows))
         of = np.repeat(np.array(homes, np.int32), np.diff(upto, prepend=0))
-        time, score, raw = found.time_ns[:at], found.score[:at], found.raw[:at]
-        return NodeScores(of, time, score, raw, first, series, share, expected, spread)
+        return NodeScores(of, time, score, raw, first, series.astype(np.int32), share, expected, spread)
 
 
 def _order(node: Int32s, time_ns: Int64s) -> NDArray[np.intp] | None:

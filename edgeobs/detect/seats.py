@@ -95,22 +95,16 @@ class Node(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Room for what ticks say; filled from the front."""
+    """Room for what m ticks say in k rows; filled from the front. Few arrays: each costs time at a call."""
 
-    time_ns: Int64s
-    rows: Int64s  # of a tick
-    score: Floats
-    raw: Floats
-    series: Int64s
-    row: Floats  # rows × (share, expected, spread)
+    when: Int64s  # m × (time_ns, rows)
+    score: Floats  # m × (score, raw)
+    row: Floats  # k × (series, share, expected, spread)
 
     @staticmethod
     def room(ticks: int, rows: int) -> "Found":
         """For so many."""
-        i = np.zeros(ticks, np.int64)
-        return Found(
-            i, i.copy(), np.zeros(ticks), np.zeros(ticks), np.zeros(rows, np.int64), np.zeros((rows, 3))
-        )
+        return Found(np.zeros((ticks, 2), np.int64), np.zeros((ticks, 2)), np.zeros((rows, 4)))
 
 
 class Scratch(NamedTuple):
@@ -118,12 +112,10 @@ class Scratch(NamedTuple):
 
     u: Singles  # features beside their mean
     solved: Singles  # by seat: what the inverse makes of them
-    column: Singles
-    part: Singles
-    known: Floats  # seats × (mean, spread, surprise by itself)
+    known: Floats  # seats × (mean, spread, surprise of the change)
 
     @staticmethod
     def room() -> "Scratch":
         """For any node."""
-        u, solved, column, part = np.zeros((4, 3 * SEATS), np.float32)
-        return Scratch(u, solved, column, part, np.zeros((SEATS, 3)))
+        u, solved = np.zeros((2, 3 * SEATS), np.float32)
+        return Scratch(u, solved, np.zeros((SEATS, 3)))
