@@ -176,9 +176,9 @@ class NodeBank:
             )
             upto[index] = at
         series, share, expected, spread = (found.row[:row, i].copy() for i in range(4))
-        time, rows = found.when[:at, 0].copy(), found.when[:at, 1]
+        time, told = found.when[:at, 0].copy(), found.when[:at, 1]
         score, raw = found.score[:at, 0].copy(), found.score[:at, 1].copy()
-        first = np.append(0, np.cumsum(rows))
+        first = np.append(0, np.cumsum(told))
         of = np.repeat(np.array(homes, np.int32), np.diff(upto, prepend=0))
         return NodeScores(of, time, score, raw, first, series.astype(np.int32), share, expected, spread)
 
