@@ -20,7 +20,7 @@ from edgeobs.signals import Bools, Floats, Int32s, Int64s
 
 LARGEST, TINIEST = 1e100, 1e-150
 """Values are cut to ±the first, and below the second are 0: their squares are finite, and not 0."""
-_ROOM = 4  # seats of a node that is new
+_ROOM = 8  # seats of a node that is new
 _NONE, _REFUSED = -1, -2  # not yet; its node is full, or it has none
 _NEVER = np.iinfo(np.int64).max
 _KERNELS = ("joint_kernel", "joint", "algebra", "ticks", "seats")
@@ -152,7 +152,9 @@ class NodeBank:
         if self.seat[number] == _REFUSED:
             return False
         node = self.nodes.get(home) or Node.empty(_ROOM)
-        seat = [*np.flatnonzero(node.stamps[:, t.SERIES] < 0).tolist(), len(node.reals)][0]
+        seat = int(node.stamps[:, t.SERIES].argmin())  # the first that is free, if one is
+        if node.stamps[seat, t.SERIES] >= 0:
+            seat = len(node.reals)
         self.home[number] = home
         if home < 0 or seat == t.SEATS:
             self.seat[number] = _REFUSED
