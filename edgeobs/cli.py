@@ -79,6 +79,62 @@ def replay(
 
 
 @app.command()
+def backtest(
+    data: Annotated[
+        str, typer.Option(metavar="FILE|DIR|URL", help="Recordings (.parquet, .csv), or a Prometheus.")
+    ],
+    config: ConfigFile = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="What is known to be abnormal: .csv, .parquet, .json with series, start, end.",
+        ),
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Another config: say what alarms differ from its.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write an HTML page with plots.")
+    ] = None,
+    plots: Annotated[int, typer.Option(min=0, max=100, help="Series that the page draws at most.")] = 12,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    query: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SELECTOR", help="Of a Prometheus: what to read; may be repeated."),
+    ] = None,
+    start: Annotated[str, typer.Option(help="Unix seconds, RFC 3339, now-6h.")] = "now-1d",
+    end: Annotated[str, typer.Option(help="The same.")] = "now",
+    step: Annotated[str, typer.Option(help="Between samples: 15s, 1m.")] = "15s",
+    token_file: Annotated[
+        Path | None,
+        typer.Option("--bearer-token-file", metavar="FILE", help="Of a Prometheus that asks for one."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Run the detectors over history; print precision, recall, delay, and false alarms promised and found.
+
+    Without --labels, a numeric column called label in the recordings says what is abnormal.
+    """
+    from edgeobs.backtest.run import Asked, PrometheusError, RecordingError  # noqa: PLC0415  as above
+    from edgeobs.backtest.run import run as go  # noqa: PLC0415
+
+    asked = Asked(
+        data=data, config=_load(config), labels=labels, report=report, plots=plots, query=tuple(query or ()),
+        start=start, end=end, step=step, token_file=token_file, config_name=str(config or "of defaults"),
+        against=_load(against) if against else None, against_name=str(against or ""),
+    )  # fmt: skip
+    try:
+        go(asked, as_json=as_json, progress=not quiet and sys.stderr.isatty())
+    except (RecordingError, OSError) as error:
+        _fail(str(error), 2)
+    except PrometheusError as error:
+        _fail(str(error), 1)
+    except ModuleNotFoundError as error:
+        _fail(f"backtest needs {error.name}: pip install 'edgeobs[replay]'", 1)
+
+
+@app.command()
 def demo(
     once: Annotated[
         bool,

@@ -1,6 +1,6 @@
 """The synchronous core: step(points, now) → outputs. It knows no clock and does no I/O."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -79,6 +79,7 @@ class Pipeline:
         self.table, self.features, self.detection = table, features, detection
         self.heartbeats, self.incidents, self.remediation = heartbeats, incidents, remediation
         self.cluster, self.counts = cluster, counts
+        self.observer: Callable[[Batch, Scores], None] | None = None  # told of every sample's score
         self.journal = ""  # why decisions cannot be put on record; empty while they can
         self.beats: list[Heartbeat] = []
         self.absences: list[Absence] = []
@@ -110,6 +111,8 @@ class Pipeline:
         self.heartbeats.heard(points.series, now_ns)
         self.heartbeats.heard(points.distributions.series, now_ns)
         scores = self._score(batch, now_ns)
+        if self.observer is not None:
+            self.observer(batch, scores)
         joint = self._joint(batch)
         if now_ns - self._looked_ns >= self._look_ns or now_ns < self._looked_ns:
             self._look(now_ns)

@@ -12,6 +12,7 @@ Nothing, NaN and infinities are no samples.
 """
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,11 +25,12 @@ from edgeobs.signals import SECOND, Floats, Identity, Int32s, Int64s, Kind, Poin
 if TYPE_CHECKING:
     import polars as pl
 
+SUFFIXES = frozenset({".parquet", ".csv"})
 TIME_COLUMNS = ("time_ns", "time", "timestamp", "ts", "date", "datetime")
 LEFT_OUT = ("label", "part")
 ROWS_A_STEP = 10_000
 _KINDS = {"counter": Kind.COUNTER, "gauge": Kind.GAUGE, "delta": Kind.DELTA, "updown": Kind.UPDOWN}
-_OURS = {*TIME_COLUMNS, *LEFT_OUT, "name", "value", "kind", *Resource._fields}
+_OURS = frozenset({*TIME_COLUMNS, *LEFT_OUT, "name", "value", "kind", *Resource._fields})
 _NO_NUMBER = [f"{sign}{word}" for word in ("nan", "NaN", "inf", "Inf") for sign in ("", "+", "-")]
 _LARGEST = 9e18  # ns, in the year 2255
 _UNKNOWN, _REFUSED = -1, -2  # instead of a series id
@@ -49,9 +51,17 @@ class Recording(NamedTuple):
 
 def read(path: Path) -> Recording:
     """A recording from Parquet or CSV. Raises OSError, RecordingError."""
+    return recording_of(read_frame(path), path, path.stem)
+
+
+def read_frame(path: Path, columns: AbstractSet[str] = _OURS) -> "pl.DataFrame":
+    """A table from Parquet or CSV; the names of ``columns`` are told in any case, and are small in it.
+
+    Raises OSError, RecordingError.
+    """
     import polars as pl  # noqa: PLC0415  120 MiB that only replaying needs
 
-    if path.suffix not in {".parquet", ".csv"}:
+    if path.suffix not in SUFFIXES:
         raise RecordingError(f"{path}: expected a name ending in .parquet or .csv")
     try:
         with path.open("rb") as file:  # opened here: a path would be taken for a pattern
@@ -59,25 +69,34 @@ def read(path: Path) -> Recording:
                 frame = pl.read_parquet(file)
             else:
                 frame = pl.read_csv(file, infer_schema_length=None, null_values=_NO_NUMBER)
-        recording = _recording(frame, path)
+        frame = frame.rename({name: name.lower() for name in frame.columns if name.lower() in columns})
+        frame = frame.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
     except pl.exceptions.PolarsError as error:
         raise RecordingError(f"{path}: {' '.join(str(error).split())}") from error
+    if not frame.height:
+        raise RecordingError(f"{path}: has no rows")
+    return frame
+
+
+def recording_of(frame: "pl.DataFrame", path: Path, node: str) -> Recording:
+    """The samples of a `read_frame`; what names no node is of ``node``. RecordingError."""
+    import polars as pl  # noqa: PLC0415  as above
+
+    try:
+        time_ns = row_times(frame, path)
+        long = {"name", "value"} <= set(frame.columns)
+        made = _long(frame, time_ns, path, node) if long else _wide(frame, time_ns, path, node)
+    except pl.exceptions.PolarsError as error:
+        raise RecordingError(f"{path}: {' '.join(str(error).split())}") from error
+    return in_order(made)
+
+
+def in_order(recording: Recording) -> Recording:
+    """The same samples in order of time."""
     order = np.argsort(recording.time_ns, kind="stable")
     return recording._replace(
         series=recording.series[order], time_ns=recording.time_ns[order], value=recording.value[order]
     )
-
-
-def _recording(frame: "pl.DataFrame", path: Path) -> Recording:
-    import polars as pl  # noqa: PLC0415  as above
-
-    frame = frame.rename({name: name.lower() for name in frame.columns if name.lower() in _OURS})
-    frame = frame.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
-    if not frame.height:
-        raise RecordingError(f"{path}: has no rows")
-    time_ns = _times(frame, path)
-    long = {"name", "value"} <= set(frame.columns)
-    return _long(frame, time_ns, path) if long else _wide(frame, time_ns, path)
 
 
 def steps(
@@ -113,13 +132,19 @@ def steps(
         at = end
 
 
-def _times(frame: "pl.DataFrame", path: Path) -> Int64s:
-    import polars as pl  # noqa: PLC0415  as above
-
+def row_times(frame: "pl.DataFrame", path: Path) -> Int64s:
+    """When each row was, nanoseconds; a row a second where no column says. RecordingError."""
     name = next((n for n in TIME_COLUMNS if n in frame.columns), None)
     if name is None:
         return np.arange(1, frame.height + 1, dtype=np.int64) * SECOND  # 0 would be no time
-    column = frame[name]
+    return times(frame[name], path)
+
+
+def times(column: "pl.Series", path: Path) -> Int64s:
+    """A column of times in nanoseconds; RecordingError where one is none."""
+    import polars as pl  # noqa: PLC0415  as above
+
+    name = column.name
     if column.dtype == pl.String:
         stamps = _dates(column)
     elif isinstance(column.dtype, pl.Date | pl.Datetime):
@@ -160,7 +185,7 @@ def _unit(largest: float) -> int:
     )
 
 
-def _long(frame: "pl.DataFrame", time_ns: Int64s, path: Path) -> Recording:
+def _long(frame: "pl.DataFrame", time_ns: Int64s, path: Path, node: str) -> Recording:
     import polars as pl  # noqa: PLC0415  as above
 
     if frame["name"].dtype != pl.String or not (frame["name"].fill_null("") != "").all():
@@ -170,17 +195,17 @@ def _long(frame: "pl.DataFrame", time_ns: Int64s, path: Path) -> Recording:
     groups = frame.select(keys).with_columns(pl.struct(keys).rank("dense").alias("_id"))
     ids = (groups["_id"].to_numpy() - 1).astype(np.int32)
     unique = groups.unique("_id").sort("_id").select(keys).to_dicts()
-    identities = [_identity({k: v for k, v in row.items() if v is not None}, path) for row in unique]
+    identities = [_identity({k: v for k, v in row.items() if v is not None}, node) for row in unique]
     return Recording(identities, ids, time_ns, _floats(frame["value"], path))
 
 
-def _wide(frame: "pl.DataFrame", time_ns: Int64s, path: Path) -> Recording:
+def _wide(frame: "pl.DataFrame", time_ns: Int64s, path: Path, node: str) -> Recording:
     names = [n for n in frame.columns if frame[n].dtype.is_numeric() and n not in (*TIME_COLUMNS, *LEFT_OUT)]
     if not names:
         raise RecordingError(
             f"{path}: expected columns name and value, or numeric columns; found {frame.columns}"
         )
-    identities = [_identity({"name": n, "node": path.stem}, path) for n in names]
+    identities = [_identity({"name": n}, node) for n in names]
     rows, width = frame.height, len(names)
     value = np.stack([_floats(frame[n], path) for n in names], axis=1).reshape(-1)
     return Recording(
@@ -194,9 +219,9 @@ def _floats(column: "pl.Series", path: Path) -> Floats:
     return column.cast(float).fill_null(float("nan")).to_numpy()
 
 
-def _identity(row: dict[str, str], path: Path) -> Identity:
+def _identity(row: dict[str, str], node: str) -> Identity:
     place = {field: row.pop(field, "") for field in Resource._fields}
-    place["node"] = place["node"] or path.stem
+    place["node"] = place["node"] or node
     kind = _KINDS[row.pop("kind")] if row.get("kind") in _KINDS else Kind.GAUGE  # or it is a label
     name = row.pop("name")
     attributes = tuple(sorted((k, v) for k, v in place.items() if v))
