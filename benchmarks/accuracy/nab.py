@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.accuracy.alarms import openings
 from benchmarks.accuracy.data import Series
 from edgeobs import jit
 from edgeobs.signals import Bools, Floats, Int64s
@@ -20,6 +21,7 @@ from edgeobs.signals import Bools, Floats, Int64s
 FALSE_WEIGHT = 0.11  # of the standard profile; a window caught or missed weighs 1
 PROBATION, PROBATION_ROWS = 0.15, 5000  # this share of the file, of at most so many rows, is not scored
 NO_HOLD = -1
+GRID = 600
 _FAR = 3.0  # window widths behind a window from which a false detection costs all it can
 
 
@@ -38,39 +40,50 @@ def best(
 ) -> tuple[float, float]:
     """The threshold with the most points over the files whose category is kept, and its figure.
 
-    The highest of equally good thresholds is taken; inf where no detection at all is best.
+    Without a hold every score is tried; with one, `GRID` quantiles of all scores, the densest at the top. The
+    highest of equally good thresholds is taken; inf where no detection at all is best.
     """
-    kept = [(s, x) for s, x in zip(series, scores, strict=True) if keep(s.category)]
-    windows = [w for s, _ in kept for w in s.windows]
+    kept = [(s, np.asarray(x, np.float64)) for s, x in zip(series, scores, strict=True) if keep(s.category)]
+    windows = sum(len(s.windows) for s, _ in kept)
     if not windows:
         return np.inf, float("nan")
-    length = [len(s.time_ns) for s, _ in kept]
-    begins = np.cumsum([0, *length])
-    spans = np.array([np.add(w, b) for (s, _), b in zip(kept, begins, strict=False) for w in s.windows])
+    if hold_ns == NO_HOLD:
+        thresholds, points = _swept(kept, windows)
+    else:
+        every = np.concatenate([np.asarray(x, np.float64) for x in scores])
+        thresholds = np.unique(np.quantile(every, 1.0 - np.geomspace(1e-6, 0.1, GRID)))[::-1]
+        points = _tried(kept, thresholds, hold_ns)
+    at = int(np.argmax(points))
+    if points[at] < -windows:
+        return np.inf, scaled(-windows, windows)
+    return float(thresholds[at]), scaled(float(points[at]), windows)
+
+
+def _tried(kept: Sequence[tuple[Series, Floats]], thresholds: Floats, hold_ns: int) -> Floats:
+    """Points at each threshold."""
+    points = np.zeros(len(thresholds))
+    for one, score in kept:
+        worth, window = _rows(one)
+        for k, threshold in enumerate(thresholds.tolist()):
+            rows = openings(one.time_ns, score, threshold, hold_ns)
+            points[k] += _points(worth, window, rows, len(one.windows))
+    return points
+
+
+def _swept(kept: Sequence[tuple[Series, Floats]], windows: int) -> tuple[Floats, Floats]:
+    """Every score as a threshold, falling, and the points at it."""
     rows = [_rows(s) for s, _ in kept]
     ahead = np.cumsum([0] + [len(s.windows) for s, _ in kept])
-    score = np.concatenate([np.asarray(x, np.float64) for _, x in kept])
+    window = [np.where(r.window < 0, -1, r.window + a) for r, a in zip(rows, ahead, strict=False)]
+    score = np.concatenate([x for _, x in kept])
     order = np.argsort(-score, kind="stable")
     points = np.empty(len(order))
     _sweep(
-        order,
-        np.concatenate([s.time_ns for s, _ in kept]),
-        np.repeat(begins[:-1], length),
-        np.concatenate([r.worth for r in rows]),
-        np.concatenate([np.where(r.window < 0, -1, r.window + a) for r, a in zip(rows, ahead, strict=False)]),
-        spans.reshape(-1, 2).astype(np.int64),
-        hold_ns,
-        np.zeros(len(order), np.bool_),
-        np.zeros(len(order), np.bool_),
-        np.full(len(windows), -1.0),
-        points,
+        order, np.concatenate([r.worth for r in rows]), np.concatenate(window), np.full(windows, -1.0), points
     )
     falling = score[order]
     points[:-1][falling[1:] == falling[:-1]] = -np.inf  # a threshold takes all of its equals
-    at = int(np.argmax(points))
-    if points[at] < 0:
-        return np.inf, scaled(-len(windows), len(windows))
-    return float(falling[at]), scaled(points[at] - len(windows), len(windows))
+    return falling, points - windows
 
 
 def standard(series: Sequence[Series], scores: Sequence[Floats], hold_ns: int = NO_HOLD) -> float:
@@ -91,22 +104,24 @@ def fixed_threshold(series: Sequence[Series], scores: Sequence[Floats], hold_ns:
 
 def detections(series: Series, score: Floats, threshold: float, hold_ns: int = NO_HOLD) -> Bools:
     """Rows that count as detected."""
-    over = np.flatnonzero(score >= threshold)
-    time_ns = series.time_ns[over]
-    # A clock that steps back (twice in NAB's files) does not open an alarm.
-    opens = np.diff(time_ns, prepend=series.time_ns[:1] - abs(hold_ns) - 1) > hold_ns
-    found = np.zeros(len(score), np.bool_)
-    found[over if hold_ns < 0 else over[opens]] = True
+    found = score >= threshold
+    if hold_ns != NO_HOLD:
+        found[:] = False
+        found[openings(series.time_ns, score, threshold, hold_ns)] = True
     return found
 
 
 def file_score(series: Series, detected: Bools) -> float:
     """Points of one file, unscaled: each window's best detection, −1 without one, less false ones."""
-    worth, window = _rows(series)
-    caught = np.full(len(series.windows), -1.0)
-    inside = detected & (window >= 0) & (worth != 0)
-    np.maximum.at(caught, window[inside], worth[inside])
-    return float(caught.sum() + worth[detected & (window < 0)].sum())
+    return _points(*_rows(series), np.flatnonzero(detected), len(series.windows))
+
+
+def _points(worth: Floats, window: Int64s, rows: Int64s, windows: int) -> float:
+    caught = np.full(windows, -1.0)
+    value, where = worth[rows], window[rows]
+    inside = (where >= 0) & (value != 0)
+    np.maximum.at(caught, where[inside], value[inside])
+    return float(caught.sum() + value[where < 0].sum())
 
 
 def scaled(raw: float, windows: int) -> float:
@@ -135,48 +150,15 @@ def _sigmoid(position: Floats) -> Floats:
 
 
 @jit.compiled
-def _next_over(i: int, step: int, time_ns: Int64s, first: Int64s, over: Bools, hold_ns: int) -> int:
-    """The nearest row over the threshold before or after this one and within the hold; −1: none."""
-    j = i + step
-    while 0 <= j < len(over) and first[j] == first[i] and abs(time_ns[j] - time_ns[i]) <= hold_ns:
-        if over[j]:
-            return j
-        j += step
-    return -1
-
-
-@jit.compiled
-def _turn(
-    i: int, on: bool, worth: Floats, window: Int64s, spans: Int64s, found: Bools, caught: Floats
-) -> float:
-    """Make row i a detection or none; by how much that changes the points."""
-    found[i] = on
-    w = window[i]
-    if w < 0:
-        return float(worth[i] if on else -worth[i])
-    highest = -1.0
-    for j in range(spans[w, 0], spans[w, 1] + 1):
-        if found[j] and worth[j] != 0:
-            highest = worth[j]  # the first detection of a window is its best
-            break
-    change = float(highest - caught[w])
-    caught[w] = highest
-    return change
-
-
-@jit.compiled
-def _sweep(
-    order: Int64s, time_ns: Int64s, first: Int64s, worth: Floats, window: Int64s, spans: Int64s, hold_ns: int,
-    over: Bools, found: Bools, caught: Floats, points: Floats,
-) -> None:  # fmt: skip
+def _sweep(order: Int64s, worth: Floats, window: Int64s, caught: Floats, points: Floats) -> None:
     """Points above none at all, as the threshold falls past each further row of ``order``."""
     total = 0.0
     for k in range(len(order)):
         i = order[k]
-        over[i] = True
-        if _next_over(i, -1, time_ns, first, over, hold_ns) < 0:
-            total += _turn(i, True, worth, window, spans, found, caught)
-        after = _next_over(i, 1, time_ns, first, over, hold_ns)
-        if after >= 0 and found[after]:
-            total += _turn(after, False, worth, window, spans, found, caught)
+        w = window[i]
+        if w < 0:
+            total += worth[i]
+        elif worth[i] != 0 and worth[i] > caught[w]:
+            total += worth[i] - caught[w]
+            caught[w] = worth[i]
         points[k] = total

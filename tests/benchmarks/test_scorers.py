@@ -115,13 +115,16 @@ def test_alarms_by_hand() -> None:
     score[2900] = 2.0  # still open when the second event comes, but false
     one = series(label)
     days = alarms.days([one])
-    found = alarms.at_threshold([one], [score], 2.0)
+    hold = 5 * HOUR
+    found = alarms.at_threshold([one], [score], 2.0, hold)
     assert found.precision == pytest.approx(1 / 3)
     assert (found.recall, found.delay_s) == (1.0, 150.0)
     assert found.false_alarms == pytest.approx(2 / days)
-    high = alarms.at_threshold([one], [score], 6.0)
+    high = alarms.at_threshold([one], [score], 6.0, hold)
     assert (high.recall, high.precision, high.false_alarms) == (0.5, 1.0, 0.0)
-    assert alarms.openings(one.time_ns, score, 2.0).tolist() == [200, 1005, 2900]
+    assert alarms.openings(one.time_ns, score, 2.0, hold, more=0.0).tolist() == [200, 1005, 2900]
+    assert alarms.openings(one.time_ns, score, 2.0, hold).tolist() == [200, 1005]  # the third asks for more
+    assert alarms.openings(one.time_ns, score, 2.0, 24 * HOUR, more=0.0).tolist() == [200, 2900]
 
 
 def test_the_lowest_threshold_that_keeps_the_rate_is_taken() -> None:
@@ -211,10 +214,11 @@ def test_a_false_detection_costs_most_far_from_a_window_and_nothing_on_probation
 def test_a_row_of_detections_counts_once_with_a_hold() -> None:
     file = nab_file()
     score = np.zeros(2000)
-    score[400:430] = score[1500] = 1.0
-    threshold, held = nab.best([file], [score], alarms.HOLD_NS)
-    assert threshold == 1.0
-    assert held == pytest.approx(nab.scaled(-0.11 + 1 - 1, 2))
+    score[400:430] = 1.0
+    for hold_ns, times in ((alarms.HOLD_NS, 1), (nab.NO_HOLD, 30)):
+        found = nab.file_score(file, nab.detections(file, score, 1.0, hold_ns))
+        assert found == pytest.approx(-2 - 0.11 * times)
+    score[1500] = 1.0
     assert nab.best([file], [score])[0] == np.inf  # thirty false ones are not worth a window
 
 
@@ -230,7 +234,11 @@ def test_the_sweep_finds_the_best_of_all_thresholds(seed: int, hold_ns: int) -> 
 
     threshold, figure = nab.best(files, scores, hold_ns)
     assert at(threshold) == pytest.approx(figure)
-    assert figure == pytest.approx(max(at(t) for t in [*np.unique(scores[0]), *np.unique(scores[1]), np.inf]))
+    highest = max(at(t) for t in [*np.unique(scores[0]), *np.unique(scores[1]), np.inf])
+    if hold_ns == nab.NO_HOLD:
+        assert figure == pytest.approx(highest)
+    else:  # a grid
+        assert figure >= at(np.inf) - 1e-9
 
 
 # Causes, promise
