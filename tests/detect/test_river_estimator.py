@@ -139,17 +139,14 @@ def test_what_is_no_number_is_left_alone() -> None:
 
 
 def test_a_datetime_among_the_features_is_the_time() -> None:
-    """What lasts for `relearn_s` is the new normal, in the samples' own time."""
-
-    def left(step: timedelta) -> float:
-        model = SeriesDetector("ew")
-        for i in range(160):
-            x = {"when": datetime(2026, 1, 1) + i * step, "v": i % 5 + 1000.0 * (i >= 100)}  # noqa: DTZ001
-            model.learn_one(x)
-        return model.score_one({"when": datetime(2026, 2, 1), "v": 1002.0})  # noqa: DTZ001
-
-    assert left(timedelta(minutes=1)) < 2
-    assert left(timedelta(seconds=1)) > 6
+    """What every noon has is no news at noon, and is at midnight."""
+    rng, model = random.Random(0), SeriesDetector()
+    start, every = datetime(2026, 1, 1), timedelta(minutes=10)  # noqa: DTZ001
+    for i in range(8 * 144):
+        wave = 50 - 50 * math.cos(2 * math.pi * i / 144)
+        model.learn_one({"when": start + i * every, "v": wave + rng.gauss(0, 1)})
+    assert model.score_one({"when": start + timedelta(days=8), "v": 100.0}) > 4
+    assert model.score_one({"when": start + timedelta(days=8, hours=12), "v": 100.0}) < 2
 
 
 def test_it_explains_itself_by_feature() -> None:
