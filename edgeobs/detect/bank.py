@@ -8,12 +8,33 @@ import numpy as np
 
 from edgeobs import jit
 from edgeobs.columns import rounds
-from edgeobs.detect import bank_columns, daytime, memory
+from edgeobs.detect import bank_columns, daytime, law, memory
 from edgeobs.detect.contract import State
-from edgeobs.detect.sample import FIELDS, INTERVAL, RUN, SEASON_N, SINCE, SMOOTHED, WHOLE_NUMBERS, N
+from edgeobs.detect.forecast import Forecast, forecast
+from edgeobs.detect.sample import (
+    FIELDS,
+    INTERVAL,
+    LAST,
+    LONG_MEAN,
+    LONG_SD,
+    RESOLUTION,
+    RUN,
+    SEASON_N,
+    SHORT_MEAN,
+    SHORT_SD,
+    SINCE,
+    SIZE,
+    SMOOTHED,
+    WHOLE,
+    WHOLE_NUMBERS,
+    WHOLE_SD,
+    N,
+)
 from edgeobs.detect.settings import Settings
 from edgeobs.signals import Bools, Floats, Int32s, Int64s, Scores
 
+ADOPTED = 4
+"""Samples until the first score of a series that began with what others know."""
 LARGEST = 1e37
 """Values are cut to ±this: single precision holds them, and differences of them."""
 KERNELS = ("bank_kernel", "law", "sample", "season", "shapes", "memory")
@@ -45,6 +66,34 @@ class SeriesBank:
     def score(self, series: Int32s, time_ns: Int64s, value: Floats) -> Scores:
         """Score samples, each as if it were the next of its series, and learn nothing."""
         return self._run(series, time_ns, value, learn=False)
+
+    def forecast(self, ids: Int32s, time_ns: Int64s) -> Forecast:
+        """What is expected of series ``ids[i]`` at ``time_ns[i]``; nothing is learned. See `forecast`."""
+        return forecast(self.memory, ids, time_ns, self.zone)
+
+    def unseen(self, series: Int32s) -> Bools:
+        """Which of these have shown nothing yet."""
+        known = series < len(self.memory)
+        found = np.ones(len(series), np.bool_)
+        found[known] = self.memory.reals[series[known], N] == 0
+        return found
+
+    def adopt(self, ids: Int32s, mean: Floats, spread: Floats, at_ns: Int64s) -> None:
+        """Series that have shown nothing begin where others of their kind are; NaN: there are none.
+
+        Their first score comes with their fifth sample.
+        """
+        self.memory = memory.grow(self.memory, int(ids.max(initial=-1)) + 1)
+        spread = np.minimum(np.maximum(spread, law.SIZE_FLOOR * np.abs(mean)), LARGEST)
+        fit = np.isfinite(mean) & (spread > 0) & (self.memory.reals[ids, N] == 0)
+        ids, mean, spread = ids[fit], np.clip(mean[fit], -LARGEST, LARGEST), spread[fit]
+        reals = self.memory.reals
+        reals[ids[:, None], [SHORT_MEAN, LONG_MEAN, WHOLE, LAST]] = mean[:, None]
+        reals[ids[:, None], [SHORT_SD, LONG_SD, WHOLE_SD]] = spread[:, None]
+        reals[ids, SIZE] = np.abs(mean)
+        reals[ids, RESOLUTION] = law.SIZE_FLOOR * spread
+        reals[ids, N] = law.WARM - ADOPTED
+        self.memory.at_ns[ids] = at_ns[fit]
 
     def relearn(self, ids: Int32s) -> None:
         """What these series do from now on is their new normal; how wild they are is remembered."""
