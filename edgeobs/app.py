@@ -72,7 +72,7 @@ def build(config: Config) -> Core:
             table,
             {
                 "series": DETECTORS["series"](config.detect),
-                "peers": Peers(table, config.peers),
+                **({"peers": Peers(table, config.peers)} if config.detect.peers else {}),
                 **_models(config, table, counts),
             },
             NodeBank(lambda: table.node) if config.detect.nodes else None,

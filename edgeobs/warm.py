@@ -12,7 +12,9 @@ import numpy as np
 
 from edgeobs import jit
 from edgeobs.detect import DETECTORS, Settings
+from edgeobs.detect.node import NodeBank
 from edgeobs.ingest.warm import warm as warm_decoders
+from edgeobs.signals import SECOND
 
 Report = Callable[[str], None]
 
@@ -27,6 +29,12 @@ def warm(report: Report = lambda _line: None) -> bool:
         made = make(Settings())
         made.score_learn(np.zeros(1, np.int32), np.ones(1, np.int64), np.ones(1))
         report(f"detector {name} ready, {time.perf_counter() - began:.1f} s")
+    began = time.perf_counter()
+    nodes = NodeBank(lambda: np.zeros(1, np.int32))
+    for second in (1, 2, 3):  # a series takes part once it has changed
+        at = np.full(1, second * SECOND)
+        nodes.score_learn(np.zeros(1, np.int32), at, np.full(1, float(second)))
+    report(f"nodes as a whole ready, {time.perf_counter() - began:.1f} s")
     return True
 
 

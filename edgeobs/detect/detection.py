@@ -10,6 +10,7 @@ from edgeobs.detect.changes import Changes
 from edgeobs.detect.contract import Detector, State
 from edgeobs.detect.feedback import Feedback
 from edgeobs.detect.node import NodeBank, NodeScores
+from edgeobs.detect.peers import Peers
 from edgeobs.series import SeriesTable
 from edgeobs.signals import Batch, Counts, Floats, Int32s, Joint, Resource, Scores
 
@@ -56,6 +57,7 @@ class Detection:
     def score_learn(self, batch: Batch, now_ns: int) -> Scores | None:
         """Score and learn; None when no detector could. What says that it changed is learned anew first."""
         self._relearn(batch, now_ns)
+        self._adopt(batch)
         best: Scores | None = None
         for name, detector in self.detectors.items():
             try:
@@ -114,6 +116,17 @@ class Detection:
             self.changes.restore(states["changes"])
         if "feedback" in states:
             self.feedback.restore(states["feedback"])
+
+    def _adopt(self, batch: Batch) -> None:
+        """Series that nobody has seen begin with what their peers know."""
+        bank, peers = self.detectors.get("series"), self.detectors.get("peers")
+        if not (isinstance(bank, SeriesBank) and isinstance(peers, Peers)):
+            return
+        new = np.flatnonzero(bank.unseen(batch.series))
+        if len(new):
+            ids, first = np.unique(batch.series[new], return_index=True)
+            prior = peers.prior(ids)
+            bank.adopt(ids, prior.mean, np.hypot(prior.sd, prior.between), batch.time_ns[new[first]])
 
     def _relearn(self, batch: Batch, now_ns: int) -> None:
         if len(batch.series):

@@ -13,6 +13,11 @@ class Settings:
     nodes: bool = True
     """Whether nodes are also looked at as a whole, their series given one another: up to 64 series a node."""
 
+    peers: bool = False
+    """Whether series are also compared with those of their kind on other nodes, and new ones begin with what
+    these know. Off: on public sets, whose machines are not of a kind, it adds nothing (docs/detection.md),
+    and it costs as much as the rest."""
+
     timezone: str = "UTC"
     """Where days begin: an IANA name such as ``Europe/Berlin``; what is usual at a time of day follows it."""
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from edgeobs import jit
 from edgeobs.detect import Settings, daytime, law
 from edgeobs.detect.bank import SeriesBank
-from edgeobs.detect.memory import ROW
+from edgeobs.detect.memory import ROW, UNSEEN
 from edgeobs.signals import SECOND, VIEWS, Floats, Scores
 
 MINUTE, DAY = 60 * SECOND, 86_400 * SECOND
@@ -219,3 +219,24 @@ def test_a_thousandth_is_a_thousandth(kind: str, rng: np.random.Generator) -> No
     assert (score[1000:] >= 3).mean() < 2e-3
     assert (score[1000:] >= 2).mean() > 0.5e-2
     assert (score[:1000] >= 3).mean() < 2e-3, "honest when young"
+
+
+def test_a_series_that_begins_with_what_others_know_scores_its_fifth_sample(rng: np.random.Generator) -> None:
+    one = One()
+    ids = np.array([0, 1, 2], np.int32)
+    one.bank.adopt(ids, np.array([10.0, np.nan, 5.0]), np.array([1.0, np.nan, 0.0]), np.full(3, START))
+    assert one.bank.unseen(ids).tolist() == [False, True, False]
+    scores = one.feed(np.append(rng.normal(10, 1, 4), 40.0)).score
+    assert scores[:4].max() < 1
+    assert scores[4] > 3
+    before = one.bank.state()
+    one.bank.adopt(ids[:1], np.zeros(1), np.ones(1), np.full(1, START))
+    np.testing.assert_array_equal(one.bank.state()["reals"], before["reals"], "who was seen is not new")
+
+
+def test_what_is_learned_anew_scores_nothing_until_it_is_known_again(rng: np.random.Generator) -> None:
+    one = One(every_ns=600 * SECOND)
+    one.feed(wave(8, rng))
+    one.bank.relearn(np.array([0, 500], np.int32))
+    assert one.feed(np.full(30, 1e6)).score.max() == 0
+    assert (one.bank.memory.hours[0] == UNSEEN).all() | (one.bank.memory.days[0, 1] == 0)

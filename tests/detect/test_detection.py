@@ -12,6 +12,8 @@ from edgeobs.detect.changes import Changes
 from edgeobs.detect.contract import State
 from edgeobs.detect.feedback import Entry, Feedback, FeedbackSettings, Target
 from edgeobs.detect.node import NodeBank
+from edgeobs.detect.peer_groups import PeerSettings
+from edgeobs.detect.peers import Peers
 from edgeobs.series import SeriesTable
 from edgeobs.signals import (
     SECOND,
@@ -159,3 +161,35 @@ def test_a_snapshot_continues(node: Node) -> None:
     assert node.found is not None
     assert other.found is not None
     np.testing.assert_array_equal(node.found.score, other.found.score)
+
+
+def test_a_node_that_is_new_begins_with_what_its_peers_know() -> None:
+    table, rng = SeriesTable(100), np.random.default_rng(5)
+
+    def join(node: str) -> int:
+        source = Source((("host", node),), Resource("c", "a", node))
+        number = table.intern(Identity(source, "cpu", (), Kind.GAUGE), 0, START)
+        assert number is not None
+        return number
+
+    fleet = [join(f"n{i}") for i in range(8)]
+    bank = SeriesBank(Settings())
+    detection = Detection(
+        table, {"series": bank, "peers": Peers(table, PeerSettings())}, None,
+        Changes(table, ChangeSettings()), Feedback(table, FeedbackSettings()), Counts(),
+    )  # fmt: skip
+
+    def second(now: int, ids: list[int], value: Floats) -> Scores:
+        n = len(ids)
+        batch = Batch(np.array(ids, np.int32), np.full(n, now), value, np.zeros(n, np.bool_))
+        scores = detection.score_learn(batch, now)
+        assert scores is not None
+        return scores
+
+    for i in range(300):
+        second(START + i * SECOND, fleet, 20 + rng.normal(0, 1, 8))
+    newcomers = [join("new"), join("bad")]
+    for i in range(300, 305):
+        scores = second(START + i * SECOND, fleet + newcomers, np.append(20 + rng.normal(0, 1, 9), 80.0))
+    assert scores.score[-1] >= 3, "the fifth sample of a node that is unlike all others"
+    assert scores.score[:-1].max() < 3
