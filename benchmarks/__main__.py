@@ -10,6 +10,7 @@ from benchmarks.measure import Measure, as_json, as_table
 BENCHMARKS = {
     "ingest": "bytes → columns → scores: decoders alone, and from a loopback socket to the score",
     "decision": "last byte of the request with the evidence → decision recorded, at half load",
+    "detect": "scoring alone: updates of series and of nodes, bytes, steps, growth",
     "memory": "bytes per live series, and an idle core",
     "accuracy": "detectors beside floors on labelled public data (needs --data)",
 }
