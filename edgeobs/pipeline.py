@@ -120,6 +120,9 @@ class Pipeline:
         self._again = []
         changed = self.incidents.step(batch, scores, self.absences, alerts, now_ns, joint)
         decisions = self.remediation.step(self.incidents.active, changed, self._fleet, now_ns)
+        for decision in decisions:
+            if decision.verdict == "allowed" and not decision.dry_run:
+                self.detection.announce(decision.action.target, now_ns)
         stamped = tuple(replace(d, evidence_ns=evidence_ns or now_ns) for d in decisions)
         return Outputs(len(batch.series), tuple(changed), stamped)
 
