@@ -18,7 +18,7 @@ from edgeobs.signals import SECOND, Bools, Floats, Int64s
 
 BUCKETS = 360
 MARKS = 200  # alarms or labels drawn
-WIDTH, LEFT, RIGHT, TOP, MAIN, GAP, STRIP, AXIS = 960, 64, 10, 16, 130, 10, 40, 18
+WIDTH, LEFT, RIGHT, TOP, MAIN, GAP, STRIP, AXIS = 960, 76, 10, 16, 130, 10, 40, 18
 HEIGHT = TOP + MAIN + GAP + STRIP + AXIS
 _INNER = WIDTH - LEFT - RIGHT
 _BASE = TOP + MAIN + GAP + STRIP
@@ -164,11 +164,12 @@ def _bars(frame: _Frame, columns: Columns, top: float, threshold: float) -> str:
 
 def _grid(frame: _Frame) -> list[str]:
     found = []
-    for share in (0.1, 0.5, 0.9):
-        value = frame.low + share * (frame.high - frame.low)
+    step = _round((frame.high - frame.low) / 3)
+    for value in (np.arange(np.ceil(frame.low / step), np.floor(frame.high / step) + 1) * step).tolist():
         y = frame.y(value)
         found.append(f'<path class="grid" d="M{LEFT} {y:.1f}h{_INNER}"/>')
-        found.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.3g}</text>')
+        text = f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.4g}"
+        found.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{text}</text>')
     form = "%m-%d %H:%M" if frame.to_ns - frame.from_ns > 600 * SECOND else "%H:%M:%S"
     for share, anchor in ((0.0, "start"), (0.25, "middle"), (0.5, "middle"), (0.75, "middle"), (1.0, "end")):
         time_ns = frame.from_ns + int(share * (frame.to_ns - frame.from_ns))
@@ -176,6 +177,12 @@ def _grid(frame: _Frame) -> list[str]:
         x = frame.x(time_ns)
         found.append(f'<text x="{x:.1f}" y="{HEIGHT - 4}" text-anchor="{anchor}">{text}</text>')
     return found
+
+
+def _round(step: float) -> float:
+    """The next of 1, 2, 5, 10 … at or above."""
+    power = 10.0 ** np.floor(np.log10(step))
+    return float(next((power * digit for digit in (1, 2, 5) if power * digit >= step), power * 10))
 
 
 def _span(frame: _Frame, start_ns: int, end_ns: int) -> str:

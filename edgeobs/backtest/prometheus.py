@@ -16,13 +16,14 @@ import numpy as np
 
 from edgeobs.backtest.read import MAX_SAMPLES, History
 from edgeobs.ingest.remote_write_series import UNSPECIFIED, named, scalar_kind
-from edgeobs.replay import Recording
+from edgeobs.replay import Recording, RecordingError
 from edgeobs.signals import SECOND, Identity
 
 STEPS_A_CHUNK = 1_000  # Prometheus answers 11,000 at most
 MAX_BODY = 256 << 20
 MAX_CHUNKS = 100_000
 TIMEOUT_S = 60.0
+LATEST_S = 9e9  # nanoseconds of it still fit
 
 
 class PrometheusError(RuntimeError):
@@ -31,35 +32,35 @@ class PrometheusError(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Range:
-    """What is asked for; times in Unix seconds."""
+    """What is asked for; times in Unix milliseconds, as Prometheus counts; the step is ≥ 1."""
 
     queries: tuple[str, ...]
-    start_s: float
-    end_s: float
-    step_s: float
+    start_ms: int
+    end_ms: int
+    step_ms: int
 
 
 class Ask(NamedTuple):
     """One request."""
 
     query: str
-    start_s: float
-    end_s: float
+    start_ms: int
+    end_ms: int
 
 
 def asks(wanted: Range) -> list[Ask]:
-    """The requests that cover a range once, each bounded. Raises PrometheusError when there are too many."""
-    if wanted.end_s < wanted.start_s:
-        raise PrometheusError("--start: expected a time before --end")
-    count = int((wanted.end_s - wanted.start_s) / wanted.step_s + 1e-9) + 1
+    """The requests that cover a range once, each bounded. RecordingError for none, or too many."""
+    if wanted.end_ms < wanted.start_ms:
+        raise RecordingError("--start: expected a time before --end")
+    count = (wanted.end_ms - wanted.start_ms) // wanted.step_ms + 1
     chunks = range(0, count, STEPS_A_CHUNK)
     if len(chunks) * len(wanted.queries) > MAX_CHUNKS:
-        raise PrometheusError(f"{count} steps a query: expected a larger --step, or a shorter range")
+        raise RecordingError(f"{count} steps a query: expected a larger --step, or a shorter range")
     return [
         Ask(
             query,
-            wanted.start_s + first * wanted.step_s,
-            wanted.start_s + (min(first + STEPS_A_CHUNK, count) - 1) * wanted.step_s,
+            wanted.start_ms + first * wanted.step_ms,
+            wanted.start_ms + (min(first + STEPS_A_CHUNK, count) - 1) * wanted.step_ms,
         )
         for query in wanted.queries
         for first in chunks
@@ -67,20 +68,20 @@ def asks(wanted: Range) -> list[Ask]:
 
 
 def bearer(file: Path) -> str:
-    """The token in a file. Raises OSError, PrometheusError."""
+    """The token in a file. Raises OSError, RecordingError."""
     token = file.read_bytes().strip()
     if not token or not token.isascii() or len(token) > 65_536 or len(token.split()) > 1:
-        raise PrometheusError(f"{file}: expected one token")
+        raise RecordingError(f"{file}: expected one token")
     return token.decode()
 
 
 def fetch(url: str, wanted: Range, token: str = "", timeout_s: float = TIMEOUT_S) -> Iterator[History]:
-    """Each chunk's history, in the order of `asks`. Raises PrometheusError."""
+    """Each chunk's history, in the order of `asks`. Raises PrometheusError, RecordingError."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     total = 0
     with httpx.Client(headers=headers, timeout=timeout_s) as client:
         for ask in asks(wanted):
-            history = _chunk(client, url, ask, wanted.step_s)
+            history = _chunk(client, url, ask, wanted.step_ms)
             total += len(history.recording.series)
             if total > MAX_SAMPLES:
                 raise PrometheusError(
@@ -95,9 +96,10 @@ def plain(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
-def _chunk(client: httpx.Client, url: str, ask: Ask, step_s: float) -> History:
+def _chunk(client: httpx.Client, url: str, ask: Ask, step_ms: int) -> History:
     place = f"{plain(url)}: query {ask.query!r}"
-    form = {"query": ask.query, "start": repr(ask.start_s), "end": repr(ask.end_s), "step": repr(step_s)}
+    times = {"start": ask.start_ms, "end": ask.end_ms, "step": step_ms}
+    form = {"query": ask.query, **{key: f"{ms // 1000}.{ms % 1000:03}" for key, ms in times.items()}}
     body = bytearray()
     try:
         with client.stream("POST", f"{url.rstrip('/')}/api/v1/query_range", data=form) as response:
@@ -118,7 +120,7 @@ def _chunk(client: httpx.Client, url: str, ask: Ask, step_s: float) -> History:
         if data["resultType"] != "matrix":
             raise PrometheusError(f"{place}: expected a matrix, found {data['resultType']}")
         return _history(data["result"], ask.query, answer.get("warnings") or [])
-    except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise PrometheusError(f"{place}: HTTP {status}: no answer of a Prometheus") from error
 
 
@@ -127,12 +129,13 @@ def _history(rows: list[Any], query: str, warnings: list[str]) -> History:
     series, stamps, values = [], [], []
     histograms = 0
     for row in rows:
+        metric = row["metric"]
         histograms += len(row.get("histograms", ()))
         samples = row.get("values") or []
         if not samples:
             continue
         series.append(np.full(len(samples), len(identities), np.int32))
-        identities.append(identity(row["metric"], query))
+        identities.append(identity(metric, query))
         stamps.append(np.array([sample[0] for sample in samples], np.float64))
         values.append(np.array([float(sample[1]) for sample in samples]))
     notes = [f"{query}: {warning}" for warning in warnings]
@@ -141,8 +144,10 @@ def _history(rows: list[Any], query: str, warnings: list[str]) -> History:
     if not series:
         empty = Recording([], np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0))
         return History(empty, notes=notes)
-    milliseconds = np.round(np.concatenate(stamps) * 1000).astype(np.int64)
-    time_ns = milliseconds * (SECOND // 1000)
+    seconds = np.concatenate(stamps)
+    if not (np.abs(seconds) < LATEST_S).all():  # NaN is none either
+        raise ValueError("no times")
+    time_ns = np.round(seconds * 1000).astype(np.int64) * (SECOND // 1000)
     return History(
         Recording(identities, np.concatenate(series), time_ns, np.concatenate(values)), notes=notes
     )

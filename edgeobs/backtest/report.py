@@ -92,8 +92,8 @@ def page(
         _tiles(result, bool(labels)),
         _scores(result, old),
         _differences(diff, about) if diff else "",
-        _incidents(result, bool(labels)),
         _plots(ranked(result)[:plots], by_key, labels, len(result.series)),
+        _incidents(result, bool(labels)),
         _table(ranked(result)),
         "</main></body></html>\n",
     ]

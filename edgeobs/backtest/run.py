@@ -237,7 +237,8 @@ def _range(asked: Asked) -> Range:
             found[option] = read(getattr(asked, option))
         except TimeError as error:
             raise RecordingError(f"--{option}: {error}") from error
-    return Range(queries=asked.query, start_s=found["start"], end_s=found["end"], step_s=found["step"])
+    start, end, step = (round(found[option] * 1000) for option in ("start", "end", "step"))
+    return Range(queries=asked.query, start_ms=start, end_ms=end, step_ms=max(step, 1))
 
 
 def _check(labels: Sequence[Label], history: History, path: Path) -> None:

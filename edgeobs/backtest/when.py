@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0, "y": 31_536_000.0}
 _PART = re.compile(r"(\d+)(ms|[smhdwy])")
-_LONGEST_S = 1e10
+_LONGEST_S = 9e9
 
 
 class TimeError(ValueError):
@@ -39,7 +39,7 @@ def moment(text: str, now_s: float) -> float:
     except ValueError:
         found = _date(text)
     if not 0 <= found < _LONGEST_S:
-        raise TimeError(f"expected a time between 1970 and 2286, found {text!r}")
+        raise TimeError(f"expected a time between 1970 and 2255, found {text!r}")
     return found
 
 
