@@ -10,6 +10,7 @@ from edgeobs import jit
 from edgeobs.columns import rounds
 from edgeobs.detect import bank_columns, daytime, law, memory
 from edgeobs.detect.contract import State
+from edgeobs.detect.explain import Explanation, explain
 from edgeobs.detect.forecast import Forecast, forecast
 from edgeobs.detect.sample import (
     FIELDS,
@@ -70,6 +71,10 @@ class SeriesBank:
     def forecast(self, ids: Int32s, time_ns: Int64s) -> Forecast:
         """What is expected of series ``ids[i]`` at ``time_ns[i]``; nothing is learned. See `forecast`."""
         return forecast(self.memory, ids, time_ns, self.zone)
+
+    def explain(self, number: int, time_ns: int, value: float) -> Explanation:
+        """Why a value would score what `score` says, view by view. KeyError, ValueError: see `explain`."""
+        return explain(self.memory, number, time_ns, min(max(value, -LARGEST), LARGEST), self.zone)
 
     def unseen(self, series: Int32s) -> Bools:
         """Which of these have shown nothing yet."""
