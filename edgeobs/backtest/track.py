@@ -11,7 +11,8 @@ from edgeobs.signals import Batch, Floats, Identity, Int32s, Int64s, Scores
 Float32s = NDArray[np.float32]
 _UNKNOWN = -1
 
-_Columns = tuple[Int64s, Floats, Float32s, Floats, Float32s, Float32s]
+_Columns = tuple[Int32s, Int64s, Floats, Float32s, Floats, Float32s, Float32s]
+_JOIN = 4096  # steps
 
 
 class Track(NamedTuple):
@@ -29,7 +30,7 @@ class Track(NamedTuple):
 class Observer:
     """Called by a pipeline with every batch and its scores.
 
-    What is late is left out, as it is never acted upon. About 44 bytes a sample.
+    What is late is left out, as it is never acted upon. 44 bytes a sample, and as much again in `tracks`.
     """
 
     def __init__(self, table: SeriesTable) -> None:
@@ -37,7 +38,8 @@ class Observer:
         self._table, self._epoch = table, table.epoch
         self._numbers: dict[Identity, int] = {}
         self._of_id = np.full(table.capacity, _UNKNOWN, np.int32)
-        self._kept: list[tuple[Int32s, _Columns]] = []
+        self._kept: list[_Columns] = []
+        self._fresh: list[_Columns] = []  # of single steps
 
     def __call__(self, batch: Batch, scores: Scores) -> None:
         """Keep a step's samples."""
@@ -46,32 +48,33 @@ class Observer:
         rows = np.flatnonzero(~batch.late)
         self.late += len(batch.series) - len(rows)
         interval = scores.interval_s if len(scores.interval_s) else np.ones(len(scores.score))
-        self._kept.append(
+        self._fresh.append(
             (
                 self._named(batch.series[rows]),
-                (
-                    batch.time_ns[rows],
-                    batch.value[rows],
-                    scores.score[rows].astype(np.float32),
-                    scores.expected[rows],
-                    np.minimum(scores.spread[rows], np.finfo(np.float32).max).astype(np.float32),
-                    interval[rows].astype(np.float32),
-                ),
+                batch.time_ns[rows],
+                batch.value[rows],
+                scores.score[rows].astype(np.float32),
+                scores.expected[rows],
+                np.minimum(scores.spread[rows], np.finfo(np.float32).max).astype(np.float32),
+                interval[rows].astype(np.float32),
             )
         )
+        if len(self._fresh) >= _JOIN:  # an array of one sample is ten times its weight
+            self._kept.append(_joined(self._fresh))
+            self._fresh = []
 
     def tracks(self) -> list[Track]:
         """Every series', in the order in which they were first seen; lets go of what was kept."""
-        if not self._kept:
+        if not self._kept and not self._fresh:
             return []
-        numbers = np.concatenate([number for number, _ in self._kept])
-        parts = [part for _, part in self._kept]
-        self._kept = []
+        joined: Any = _joined([*self._kept, *self._fresh])
+        numbers, *columns = joined
+        self._kept, self._fresh = [], []
         order = np.argsort(numbers, kind="stable")
-        columns: list[Any] = [np.concatenate(column)[order] for column in zip(*parts, strict=True)]
+        sorted_columns: list[Any] = [column[order] for column in columns]
         ends = np.searchsorted(numbers[order], np.arange(len(self._numbers) + 1))
         return [
-            Track(identity, *(column[ends[n] : ends[n + 1]] for column in columns))
+            Track(identity, *(column[ends[n] : ends[n + 1]] for column in sorted_columns))
             for identity, n in self._numbers.items()
         ]
 
@@ -87,3 +90,9 @@ class Observer:
         for number in np.unique(ids[self._of_id[ids] == _UNKNOWN]).tolist():
             self._of_id[number] = self._numbers.setdefault(table[number], len(self._numbers))
         return self._of_id[ids]
+
+
+def _joined(parts: list[_Columns]) -> _Columns:
+    whole: Any = tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+    made: _Columns = whole  # column by column the types are as they were
+    return made
