@@ -135,6 +135,49 @@ def backtest(
 
 
 @app.command()
+def explain(
+    node: Annotated[str, typer.Argument(metavar="NODE", help="A node's name, or zone/name.")],
+    metric: Annotated[
+        str,
+        typer.Argument(metavar="METRIC", help="Pattern of its series, such as `'disk_*'`: these in whole."),
+    ] = "",
+    config: ConfigFile = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where the snapshot is; without it engine.data_dir of the config."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    most: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="Series at most; 40 in a list, 5 in whole.")
+    ] = None,
+) -> None:
+    """Say what a core knows of a node's series, and why it is surprised or not; from its snapshot, offline.
+
+    Without METRIC a line a series, the most surprising first: last value, what is expected, decades by view
+    (level, drift, time of day, shape, flatline), what is expected in an hour. With METRIC, which is matched
+    with `name` and with `name{label="value"}`, every view in whole: what it expects, its share of the score,
+    and the forecast for the next hour.
+
+    The core may run meanwhile; what it learned since its last snapshot is not seen.
+
+    Exit codes: 1 there is no snapshot that can be used, 2 there is no such node or series.
+    """
+    from edgeobs.explain import Unknown, Unreadable  # noqa: PLC0415  as above
+    from edgeobs.explain import run as tell  # noqa: PLC0415
+
+    settings = _load(config)
+    try:
+        text = tell(
+            data_dir or settings.engine.data_dir, settings.detect, node, metric, most, as_json=as_json
+        )
+    except Unreadable as error:
+        _fail(str(error), 1)
+    except Unknown as error:
+        _fail(str(error), 2)
+    typer.echo(text, nl=False)
+
+
+@app.command()
 def demo(
     once: Annotated[
         bool,

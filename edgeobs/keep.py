@@ -65,7 +65,7 @@ class Keeper:
     @property
     def snapshot_path(self) -> Path:
         """The file with what was learned."""
-        return self.folder / "learned.snapshot"
+        return self.folder / snapshot.NAME
 
     def open(self, pipeline: Pipeline, now_ns: int) -> None:
         """Restore what was learned and what was decided into a pipeline that has seen nothing yet."""

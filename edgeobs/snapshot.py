@@ -17,6 +17,8 @@ from edgeobs.series import TableState
 from edgeobs.signals import Identity, Kind, Resource, Source
 
 SCHEMA = 1
+NAME = "learned.snapshot"
+"""Of the file, in a core's data directory."""
 _DIGEST = 32
 _CHUNK = 500  # identities encoded at a time: the interpreter is never held for long
 
