@@ -51,6 +51,16 @@ def pick(condition: X, yes: X, no: X) -> X:
     return np.where(condition, yes, no)
 
 
+def at_most(x: X, limit: X) -> X:
+    """The lesser; of numbers, never NaN."""
+    return np.minimum(x, limit)
+
+
+def at_least(x: X, limit: X) -> X:
+    """The greater; of numbers, never NaN."""
+    return np.maximum(x, limit)
+
+
 def some(condition: X) -> bool:
     """Whether something that only matters where the condition holds is worth computing."""
     return bool(np.any(condition))
@@ -58,7 +68,7 @@ def some(condition: X) -> bool:
 
 def floor(size: X, step: X) -> X:
     """The least spread that a series of this mean |value| and smallest change may have."""
-    return np.maximum(SIZE_FLOOR * size, STEP_FLOOR * step)
+    return at_least(SIZE_FLOOR * size, STEP_FLOOR * step)
 
 
 def spread(deviation: X, share: float, whole: X, least: X) -> X:
@@ -71,7 +81,7 @@ def ratio(away: X, width: X) -> X:
     nothing = pick(away > 0.0, FARTHEST, pick(away < 0.0, -FARTHEST, 0.0))
     some_width = width > 0.0
     apart = pick(some_width, away, nothing) / pick(some_width, width, 1.0)
-    return np.minimum(np.maximum(apart, -FARTHEST), FARTHEST)
+    return at_most(at_least(apart, -FARTHEST), FARTHEST)
 
 
 def doubt(n: X, every: X) -> X:
@@ -86,14 +96,14 @@ def learn_level(value: X, mean: X, deviation: X, width: X, n: X, a: X) -> tuple[
     level slowly while it lasts.
     """
     limit = pick((n >= SURE) & (width > 0.0), CLIP * width, np.inf)
-    d = np.minimum(np.maximum(value - mean, -limit), limit)
+    d = at_most(at_least(value - mean, -limit), limit)
     return mean + a * d, np.sqrt((1.0 - a) * (deviation * deviation + a * d * d))
 
 
 def learn_whole(value: X, mean: X, deviation: X, size: X, width: X, n: X, a: X) -> tuple[X, X, X]:
     """Mean, standard deviation and mean |value| of the whole past; one wild value is not all of it."""
     limit = pick((n >= SURE) & (width > 0.0), WHOLE_CLIP * width, np.inf)
-    d = np.minimum(np.maximum(value - mean, -limit), limit)
+    d = at_most(at_least(value - mean, -limit), limit)
     new_size = size + a * (np.abs(mean + d) - size)
     return mean + a * d, np.sqrt((1.0 - a) * (deviation * deviation + a * d * d)), new_size
 
@@ -101,8 +111,8 @@ def learn_whole(value: X, mean: X, deviation: X, size: X, width: X, n: X, a: X) 
 def learn_season(away: X, deviation: X, width: X, n: X) -> X:
     """Standard deviation around the time of day after this sample; n counts those that had one."""
     limit = pick((n >= WARM) & (width > 0.0), SEASON_CLIP * width, np.inf)
-    d = np.minimum(np.maximum(away, -limit), limit)
-    a = np.maximum(1.0 / LONG, 1.0 / (n + 1.0))
+    d = at_most(at_least(away, -limit), limit)
+    a = at_least(1.0 / LONG, 1.0 / (n + 1.0))
     return np.sqrt(deviation * deviation + a * (d * d - deviation * deviation))
 
 
@@ -124,13 +134,13 @@ def learn_tail(
     """
     beyond = x > threshold
     if not some(beyond):
-        return np.maximum(threshold - excess * quick, 1e-3), excess, 0.0 * hot
+        return at_least(threshold - excess * quick, 1e-3), excess, 0.0 * hot
     extreme = found > cut
-    weight = pick(extreme, np.maximum(LEAST_WEIGHT, 1.0 / (1.0 + hot)), 1.0)
-    taught = np.minimum(x - threshold, (cut - 2.0) * DECADE * excess)
-    new_excess = np.maximum(excess + pick(beyond, weight * slow * (taught - excess), 0.0), 1e-3)
+    weight = pick(extreme, at_least(LEAST_WEIGHT, 1.0 / (1.0 + hot)), 1.0)
+    taught = at_most(x - threshold, (cut - 2.0) * DECADE * excess)
+    new_excess = at_least(excess + pick(beyond, weight * slow * (taught - excess), 0.0), 1e-3)
     moved = threshold + new_excess * quick * pick(beyond, weight * (1.0 / TAIL_SHARE - 1.0), -1.0)
-    return np.maximum(moved, 1e-3), new_excess, pick(extreme, hot + 1.0, 0.0)
+    return at_least(moved, 1e-3), new_excess, pick(extreme, hot + 1.0, 0.0)
 
 
 def flat(same: X, again: X, n: X) -> X:
@@ -138,8 +148,8 @@ def flat(same: X, again: X, n: X) -> X:
     repeats = (same >= 2.0) & (n >= 2.0 * WARM)
     improbable = 0.0 * same
     if some(repeats):
-        improbable = pick(repeats, -same * np.log10(np.minimum(np.maximum(again, 1e-6), 1.0)), 0.0)
-    return np.minimum(improbable, FLAT_MOST)
+        improbable = pick(repeats, -same * np.log10(at_most(at_least(again, 1e-6), 1.0)), 0.0)
+    return at_most(improbable, FLAT_MOST)
 
 
 def join(short: X, long: X, season: X, shape: X, still: X) -> X:

@@ -135,9 +135,9 @@ def step(
     worth = law.doubt(n, every)
     x_short = np.sqrt(np.abs(law.ratio(value - r[SHORT_MEAN], narrow)) * worth)
     x_long = np.sqrt(np.abs(apart) * worth)
-    x_shape = np.sqrt(np.maximum(shape, 0.0))
-    by_short = np.minimum(law.decades(x_short, r[SHORT_T], r[SHORT_E]), most)
-    by_long = np.minimum(law.decades(x_long, r[LONG_T], r[LONG_E]), most)
+    x_shape = np.sqrt(law.at_least(shape, 0.0))
+    by_short = law.at_most(law.decades(x_short, r[SHORT_T], r[SHORT_E]), most)
+    by_long = law.at_most(law.decades(x_long, r[LONG_T], r[LONG_E]), most)
     by_shape = law.decades(x_shape, r[SHAPE_T], r[SHAPE_E])
     by_flat = law.flat(pick(unmoved, 0.0, same), r[AGAIN], n)
     joined = law.join(by_short, by_long, by_season, by_shape, by_flat)
@@ -145,7 +145,7 @@ def step(
     both = joined + smooth
     found = law.decades(both, r[JOINED_T], r[JOINED_E] * law.JOINED_WIDER)
     found = pick(found < 2.0, 0.25 * found * found * found, found)  # joined, the usual is not near nothing
-    score = pick(n >= law.WARM, np.minimum(found, law.MOST), 0.0)
+    score = pick(n >= law.WARM, law.at_most(found, law.MOST), 0.0)
 
     better = seasonal & (hours >= law.WARM) & (daily < narrow)
     expected = pick(better, value - off, r[SHORT_MEAN] * 1.0)
@@ -168,7 +168,7 @@ def step(
 
 def strongest(short: X, long: X, season: X, shape: X, still: X) -> X:
     """Which view is the most surprised."""
-    best = np.maximum(np.maximum(short, long), np.maximum(np.maximum(season, shape), still))
+    best = law.at_least(law.at_least(short, long), law.at_least(law.at_least(season, shape), still))
     view = pick(short >= best, LEVEL, pick(long >= best, DRIFT, pick(season >= best, HOUR, SHAPE)))
     return pick((still >= best) & (short < best), FLAT, view)
 
@@ -180,7 +180,7 @@ def learn_tail(
     t, e, h = law.learn_tail(x, r[threshold], r[excess], found, r[hot], cut, slow, quick)
     r[threshold] = pick(active, t, r[threshold])
     r[excess] = pick(active, e, r[excess])
-    r[hot] = pick(active, np.minimum(h, _BYTE), r[hot])
+    r[hot] = pick(active, law.at_most(h, _BYTE), r[hot])
 
 
 def learn_hours(r: X, off: X, daily: X, hours: X, seasonal: X, x: X, found: X) -> None:
@@ -190,19 +190,19 @@ def learn_hours(r: X, off: X, daily: X, hours: X, seasonal: X, x: X, found: X) -
     learn_tail(r, SEASON_T, SEASON_E, SEASON_HOT, x, found, law.VIEW_CUT, slow, quick, active)
     learned = law.learn_season(off, r[SEASON_SD], daily, hours)
     r[SEASON_SD] = pick(seasonal, learned, r[SEASON_SD])
-    r[SEASON_N] = pick(seasonal, np.minimum(hours + 1.0, _MOST_SAMPLES), r[SEASON_N])
+    r[SEASON_N] = pick(seasonal, law.at_most(hours + 1.0, _MOST_SAMPLES), r[SEASON_N])
 
 
 def learn_values(r: X, value: X, narrow: X, wide: X, n: X, every: X, calm: X) -> None:
     mean, deviation = law.learn_level(
-        value, r[SHORT_MEAN], r[SHORT_SD], narrow, n, np.maximum(1.0 / law.SHORT, every)
+        value, r[SHORT_MEAN], r[SHORT_SD], narrow, n, law.at_least(1.0 / law.SHORT, every)
     )
     r[SHORT_MEAN], r[SHORT_SD] = mean, deviation
     mean, deviation = law.learn_level(
-        value, r[LONG_MEAN], r[LONG_SD], wide, n, np.maximum(1.0 / law.LONG, every)
+        value, r[LONG_MEAN], r[LONG_SD], wide, n, law.at_least(1.0 / law.LONG, every)
     )
     r[LONG_MEAN], r[LONG_SD] = mean, deviation
-    a = np.maximum(1.0 / law.ALL, every)
+    a = law.at_least(1.0 / law.ALL, every)
     mean, deviation, size = law.learn_whole(value, r[WHOLE], r[WHOLE_SD], r[SIZE], wide, n, a)
     r[WHOLE], r[WHOLE_SD], r[SIZE] = mean, deviation, size
     change = np.abs(value - r[LAST])
@@ -219,14 +219,14 @@ def learn_runs(r: X, same: X, gap: X, n: X, abnormal: X) -> None:
         length, trials = r[SAME], r[TRIALS] + 3.0
         again = (r[AGAIN] * trials + length - 1.0) / (trials + length)
         r[AGAIN] = pick(over, again, r[AGAIN])
-        r[TRIALS] = pick(over, np.minimum(r[TRIALS] + length, _BYTE), r[TRIALS])
-    r[SAME] = np.minimum(same, _BYTE)
-    usual = r[INTERVAL] + 0.1 * (np.minimum(gap, 3.0 * r[INTERVAL]) - r[INTERVAL])
+        r[TRIALS] = pick(over, law.at_most(r[TRIALS] + length, _BYTE), r[TRIALS])
+    r[SAME] = law.at_most(same, _BYTE)
+    usual = r[INTERVAL] + 0.1 * (law.at_most(gap, 3.0 * r[INTERVAL]) - r[INTERVAL])
     r[INTERVAL] = pick(n <= 1.0, gap, usual)
     run = pick(abnormal, r[RUN] + 1.0, 0.0)
     since = pick(abnormal, r[SINCE] + gap, 0.0)
     lasting = (run >= RELEARN_RUN) & (since >= RELEARN_S)
-    r[RUN] = pick(lasting, 0.0, np.minimum(run, _BYTE))
+    r[RUN] = pick(lasting, 0.0, law.at_most(run, _BYTE))
     r[SINCE] = pick(lasting, 0.0, since)
     r[SEASON_N] = pick(lasting, 0.0, r[SEASON_N])
-    r[N] = pick(lasting, 0.0, np.minimum(n + 1.0, _MOST_SAMPLES))
+    r[N] = pick(lasting, 0.0, law.at_most(n + 1.0, _MOST_SAMPLES))
