@@ -20,22 +20,22 @@ ANY = st.floats(width=32, allow_nan=True, allow_infinity=True)
 
 
 def fed(value: Floats, every_ns: int = SECOND, start_ns: int = START, **told: str) -> SeriesBank:
-    bank = SeriesBank(Settings(**told), fast=False)  # type: ignore[arg-type]  # names are checked by Settings
+    bank = SeriesBank(Settings(**told))  # type: ignore[arg-type]  # names are checked by Settings
     feed(bank, value.reshape(-1, 1), start_ns + every_ns * np.arange(len(value), dtype=np.int64))
     return bank
 
 
 def feed(bank: SeriesBank, rows: Floats, time_ns: Int64s) -> None:
     """A row a moment, a column a series."""
-    ids = np.arange(rows.shape[1], dtype=np.int32)
-    for row, now in zip(rows, time_ns.tolist(), strict=True):
-        bank.score_learn(ids, np.full(len(ids), now, np.int64), row)
+    moments, width = rows.shape
+    ids = np.tile(np.arange(width, dtype=np.int32), moments)
+    bank.score_learn(ids, np.repeat(time_ns, width), rows.ravel())
 
 
 def coverage(rows: Floats, every_ns: int, start_ns: int = START) -> dict[int, float]:
     """Steps ahead → share of values within two spreads of what was expected, asked in the later half."""
     time = start_ns + every_ns * np.arange(len(rows), dtype=np.int64)
-    bank, done = SeriesBank(Settings(), fast=False), 0
+    bank, done = SeriesBank(Settings()), 0
     ids = np.arange(rows.shape[1], dtype=np.int32)
     within: dict[int, list[Floats]] = {1: [], 10: [], 100: []}
     for last in np.linspace(len(rows) // 2, len(rows) - 101, 60).astype(int).tolist():
