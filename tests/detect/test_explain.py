@@ -17,10 +17,7 @@ ODD = [0.0, 1.0, 1e37, -1e38, 5e-324, 1e-30]
 
 def fed(value: Floats, every_ns: int = SECOND) -> tuple[SeriesBank, int]:
     """A bank in columns that learned a series (by the quick one), and when the next sample is due."""
-    learner, bank = (
-        SeriesBank(Settings()),
-        SeriesBank(Settings(), fast=False),
-    )
+    learner, bank = SeriesBank(Settings()), SeriesBank(Settings(), fast=False)
     time = START + every_ns * np.arange(len(value), dtype=np.int64)
     learner.score_learn(np.zeros(len(value), np.int32), time, value)
     bank.memory = learner.memory
