@@ -127,25 +127,23 @@ class SeriesBank:
         value = np.clip(value, -LARGEST, LARGEST).astype(np.float32).astype(np.float64)
         phase = daytime.phase(time_ns, self.zone)
         n = len(series)
-        score, expected, spread, view = np.empty(n), np.empty(n), np.empty(n), np.empty(n, np.int8)
+        score, expected, spread, interval = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+        view = np.empty(n, np.int8)
         if self._kernel is not None:
             m = self.memory
             self._kernel(
                 m.seen_as(np.int64), m.seen_as(np.float32), m.seen_as(np.int16), m.seen_as(np.uint8),
                 m.seen_as(np.int8), series, time_ns, phase, value, learn,
-                np.empty(len(FIELDS)), np.empty(memory.LAGS), score, expected, spread, view,
+                np.empty(len(FIELDS)), np.empty(memory.LAGS), score, expected, spread, view, interval,
             )  # fmt: skip
-            return Scores(score, expected, spread, view, self._interval(series))
+            return Scores(score, expected, spread, view, interval)
         for index in rounds(series):
             found = bank_columns.run(
                 self.memory, series[index], time_ns[index], phase[index], value[index], learn=learn
             )
             score[index], expected[index], spread[index], view[index] = found
-        return Scores(score, expected, spread, view, self._interval(series))
-
-    def _interval(self, series: Int32s) -> Floats:
-        seconds: Floats = self.memory.reals[series, INTERVAL].astype(np.float64)
-        return seconds
+            interval[index] = self.memory.reals[series[index], INTERVAL]
+        return Scores(score, expected, spread, view, interval)
 
     def _some(self, series: Int32s, time_ns: Int64s, value: Floats, which: Bools, *, learn: bool) -> Scores:
         """Only the finite ones; the others score 0 and expect nothing."""

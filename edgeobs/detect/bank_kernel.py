@@ -34,6 +34,7 @@ from edgeobs.detect.memory import (
 )
 from edgeobs.detect.sample import (
     FIELDS,
+    INTERVAL,
     LONG_MEAN,
     LONG_SD,
     NOVELTY,
@@ -237,6 +238,7 @@ def _forget_season(reals: Any, hours: Any, small: Any) -> None:
 def run(
     as64: Any, as32: Any, as16: Any, as8: Any, signed: Any, series: Any, time_ns: Any, phase: Any, value: Any,
     learn: bool, r: Any, shape: Any, score: Any, expected: Any, spread: Any, view: Any,
+    interval: Any,
 ) -> None:  # fmt: skip
     """Score samples in order, and learn them if asked.
 
@@ -264,6 +266,7 @@ def run(
         expected[i] = should if warm else np.nan
         spread[i] = max(width, law.NARROWEST) if warm else np.nan
         if not learn:
+            interval[i] = reals[REALS_AT + INTERVAL]
             continue
         if whole and warm:
             _learn_shape(row, shape, best, which, r[NOVELTY])
@@ -274,3 +277,4 @@ def run(
         _learn_season(reals, hours, small, phase[i], x, r[sample.WHOLE], max(r[WHOLE_SD], least))
         _write(reals, small, r)
         as64[s, TIME_AT] = time_ns[i]
+        interval[i] = reals[REALS_AT + INTERVAL]

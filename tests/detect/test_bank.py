@@ -69,7 +69,7 @@ def test_columns_and_compiled_code_do_the_same(
     for part in (slice(0, 400), slice(400, 600)):
         one = fast.score_learn(series[part], time[part], value[part])
         two = slow.score_learn(series[part], time[part], value[part])
-        for name in ("score", "expected", "spread"):
+        for name in ("score", "expected", "spread", "interval_s"):
             np.testing.assert_allclose(
                 getattr(one, name), getattr(two, name), rtol=1e-5, atol=1e-6, err_msg=name
             )
