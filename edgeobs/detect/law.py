@@ -78,10 +78,11 @@ def spread(deviation: X, share: float, whole: X, least: X) -> X:
 
 def ratio(away: X, width: X) -> X:
     """Signed distance in spreads, within ±`FARTHEST`; where there is none, anything but 0 is that far."""
-    nothing = pick(away > 0.0, FARTHEST, pick(away < 0.0, -FARTHEST, 0.0))
-    some_width = width > 0.0
-    apart = pick(some_width, away, nothing) / pick(some_width, width, 1.0)
-    return at_most(at_least(apart, -FARTHEST), FARTHEST)
+    none = width <= 0.0
+    if some(none):
+        nothing = pick(away > 0.0, FARTHEST, pick(away < 0.0, -FARTHEST, 0.0))
+        away, width = pick(none, nothing, away), pick(none, 1.0, width)
+    return at_most(at_least(away / width, -FARTHEST), FARTHEST)
 
 
 def doubt(n: X, every: X) -> X:
@@ -120,6 +121,8 @@ def decades(x: X, threshold: X, excess: X) -> X:
     """−log₁₀ of the tail probability: linear to the threshold (two decades), exponential in x beyond it."""
     over = x - threshold
     far = over > 0.0
+    if not some(far):
+        return 2.0 * x / threshold
     return pick(far, 2.0, 0.0) + pick(far, over, 2.0 * x) / pick(far, excess * DECADE, threshold)
 
 
