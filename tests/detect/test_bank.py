@@ -158,6 +158,12 @@ def test_a_site_has_a_time_zone_and_its_clocks_are_set() -> None:
     assert daytime.phase(np.array([2**62]), berlin) < 24
 
 
+@given(st.lists(st.integers(-3 * 86_400, 3 * 86_400), max_size=5))
+def test_a_time_of_day_is_its_own_whoever_comes_with_it(seconds: list[int]) -> None:
+    times = START + np.array(seconds, np.int64) * SECOND
+    assert daytime.phase(times).tolist() == [(second % 86_400) / 3600 for second in seconds]
+
+
 def test_a_scale_that_was_too_small_for_the_day_grows(rng: np.random.Generator) -> None:
     one = One(every_ns=600 * SECOND)
     quiet = wave(8, rng)
