@@ -113,7 +113,7 @@ class Pipeline:
         scores = self._score(batch, now_ns)
         if self.observer is not None:
             self.observer(batch, scores)
-        joint = self._joint(batch)
+        joint = self._joint(batch, scores)
         if now_ns - self._looked_ns >= self._look_ns or now_ns < self._looked_ns:
             self._look(now_ns)
         alerts = [*self._again, *alerts]
@@ -212,17 +212,17 @@ class Pipeline:
         self._node_scores(self.table.node[batch.series], scores.score)
         return scores
 
-    def _joint(self, batch: Batch) -> list[Joint]:
+    def _joint(self, batch: Batch, scores: Scores) -> list[Joint]:
         """Nodes that are surprising as a whole, or were a moment ago."""
         found = self.detection.joint(batch)
         if found is None or not len(found.node):
             return []
         self._node_scores(found.node, found.score)
-        wanted = found.score >= self.incidents.settings.open_score
+        wanted = found.score >= self.incidents.least_score
         if self.incidents.wholes:
             followed = [self.table.by_place.get(place, -1) for place in self.incidents.wholes]
             wanted |= np.isin(found.node, followed)
-        return self.detection.told(found, np.flatnonzero(wanted).astype(np.int32))
+        return self.detection.told(found, np.flatnonzero(wanted).astype(np.int32), batch, scores)
 
     def _node_scores(self, nodes: Int32s, score: Floats) -> None:
         """Remember the strongest score of each node; `_look` lets it fade."""

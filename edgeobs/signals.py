@@ -180,6 +180,7 @@ class Joint(NamedTuple):
     time_ns: int
     score: float  # decades
     raw: float  # 1 is what is usual once in a hundred ticks
+    interval_s: float  # usual seconds between samples of its series
     parts: tuple[tuple[str, float], ...]  # series text → share of the score, the largest first
 
 

@@ -81,9 +81,15 @@ class Detection:
             self.counts[ERRORS, "node"] += 1
             return None
 
-    def told(self, found: NodeScores, rows: Int32s) -> list[Joint]:
-        """Some ticks, for people: with the series that have most to do with each."""
-        return [self._tell(found, int(row)) for row in rows]
+    def told(self, found: NodeScores, rows: Int32s, batch: Batch, scores: Scores) -> list[Joint]:
+        """Some ticks, for people: with the series that have most to do with each.
+
+        How often a node speaks is told by the samples of the batch that closed its tick.
+        """
+        return [
+            self._tell(found, row, self._usual_s(int(found.node[row]), batch, scores))
+            for row in rows.tolist()
+        ]
 
     def announce(self, place: Resource, now_ns: int) -> None:
         """Something was done at a place by ourselves: what it is like from now on is its new normal."""
@@ -99,11 +105,11 @@ class Detection:
         self.feedback.forget(ids)
 
     def state(self) -> dict[str, State]:
-        """What was learned, by stage; copies."""
+        """What was learned, by stage; copies. What operators said is not in it: it is heard again."""
         states = {f"detect.{name}": detector.state() for name, detector in self.detectors.items()}
         if self.nodes is not None:
             states["detect.node"] = self.nodes.state()
-        return states | {"changes": self.changes.state(), "feedback": self.feedback.state()}
+        return states | {"changes": self.changes.state()}
 
     def restore(self, states: Mapping[str, State]) -> None:
         """Take up a `state`; what is not in it starts with nothing learned. ValueError with the reason."""
@@ -114,8 +120,6 @@ class Detection:
             self.nodes.restore(states["detect.node"])
         if "changes" in states:
             self.changes.restore(states["changes"])
-        if "feedback" in states:
-            self.feedback.restore(states["feedback"])
 
     def _adopt(self, batch: Batch) -> None:
         """Series that nobody has seen begin with what their peers know."""
@@ -143,7 +147,13 @@ class Detection:
             nodes = np.unique(self.table.node[ids])
             self.nodes.relearn(nodes[nodes >= 0])
 
-    def _tell(self, found: NodeScores, row: int) -> Joint:
+    def _usual_s(self, node: int, batch: Batch, scores: Scores) -> float:
+        if not len(scores.interval_s):
+            return 1.0
+        mine = scores.interval_s[self.table.node[batch.series] == node]
+        return float(np.median(mine)) if len(mine) else 1.0
+
+    def _tell(self, found: NodeScores, row: int, usual_s: float) -> Joint:
         mine = slice(int(found.first[row]), int(found.first[row + 1]))
         share, series = found.share[mine], found.series[mine]
         strongest = np.argsort(-share, kind="stable")[:_PARTS]
@@ -153,7 +163,8 @@ class Detection:
             for at in strongest.tolist()
         )
         place = self.table.nodes[int(found.node[row])].resource.place()
-        return Joint(place, int(found.time_ns[row]), float(found.score[row]), float(found.raw[row]), parts)
+        at_ns, score, raw = int(found.time_ns[row]), float(found.score[row]), float(found.raw[row])
+        return Joint(place, at_ns, score, raw, usual_s, parts)
 
 
 def higher(one: Scores, other: Scores) -> Scores:

@@ -151,7 +151,8 @@ class PeerGroups:
             self._free.append(group)
             if key is not None and self._open.get(key) == group:
                 del self._open[key]
-        return empty
+        freed: Int64s = empty.astype(np.int64)
+        return freed
 
     def state(self) -> State:
         """The column alone: keys are read again from the table."""

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from edgeobs.detect.contract import State
 from edgeobs.detect.peer_groups import PeerGroups
-from edgeobs.signals import Floats, Int64s
+from edgeobs.signals import Floats, Int32s, Int64s
 
 Columns = dict[str, NDArray[Any]]
 
@@ -78,8 +78,11 @@ def load(
     found = state.get("schema")
     if found is None or found.dtype.kind not in "iu" or found.tolist() != [schema]:
         raise ValueError(f"peers: expected schema {schema}, found {found}")
-    of = state.get("group")
-    if of is None or of.dtype != np.int32 or of.ndim != 1 or len(of) > len(groups.table.identities):
+    given = state.get("group")
+    if given is None or given.dtype != np.int32 or given.ndim != 1:
+        raise ValueError("peers: group: expected one column of whole numbers")
+    of: Int32s = given.astype(np.int32)
+    if len(of) > len(groups.table.identities):
         raise ValueError("peers: group: expected one column of this table's series")
     if len(of) < len(groups.table.identities):
         raise ValueError(f"peers: group: {len(of)} rows for {len(groups.table.identities)} series")

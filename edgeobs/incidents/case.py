@@ -90,7 +90,7 @@ class Case:
             return True
         lasting = int(settings.alone_s * SECOND)
         return any(
-            (each.source == "joint" or each.score >= settings.alone_score - each.ease)
+            each.score >= settings.alone_score - each.ease
             and each.last_ns - each.onset_ns >= (0 if each.ease >= log10(settings.alone_s + 1) else lasting)
             for each in live
         )

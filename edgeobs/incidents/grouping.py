@@ -5,13 +5,14 @@ A resolved incident is final: what returns is a new one. Flapping is what the ho
 
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
+from math import log10
 
 from edgeobs.incidents.case import Case, scope_of
 from edgeobs.incidents.exhibit import Exhibit, of_absence, of_alert, of_evidence, of_joint, of_series
 from edgeobs.incidents.history import History
 from edgeobs.incidents.points import fitted
 from edgeobs.incidents.settings import Settings
-from edgeobs.incidents.watch import DROPPED, Watch, Watcher
+from edgeobs.incidents.watch import DROPPED, LEAST, Watch, Watcher, opening
 from edgeobs.series import SeriesTable
 from edgeobs.signals import (
     SECOND,
@@ -102,6 +103,11 @@ class Incidents:
         over, self._over = self._over, []
         return over + [self._plain(case, now_ns) for case in self._changed.values() if case.id]
 
+    @property
+    def least_score(self) -> float:
+        """Decades below which no score is of interest, however seldom its series speaks."""
+        return LEAST
+
     def active(self) -> list[Incident]:
         """Those that are not resolved, with their plots as they are now; the oldest first."""
         cases = sorted((c for c in self._cases.values() if c.id), key=lambda c: c.opened_ns)
@@ -181,23 +187,30 @@ class Incidents:
                 self._open(case, now_ns)
 
     def _take_joint(self, joint: Joint, now_ns: int) -> None:
+        ease = log10(max(joint.interval_s, 1.0))
+        least = opening(ease, self.settings)
         watch = self.wholes.get(joint.place)
         if watch is None:
-            if joint.score < self.settings.open_score or len(self.wholes) >= self.settings.max_watched:
+            if joint.score < least or len(self.wholes) >= self.settings.max_watched:
                 return
             watch = self.wholes[joint.place] = Watch(joint.place, "the node as a whole")
-        if not watch.observe(joint.time_ns, joint.score, 0.0, now_ns, self.settings):
+        if not watch.observe(joint.time_ns, joint.score, ease, now_ns, self.settings):
             return
         case = self._case(watch.place)
         exhibit = case.exhibits.get((watch.place.node, watch.text))
         if exhibit is None or exhibit.calm:
+            if joint.score < least:
+                return
             exhibit = of_joint(joint, watch, now_ns)
+            exhibit.ease = ease
             if not self._add(case, exhibit):
                 return
         case.shown = None
         if exhibit.show(Point(joint.time_ns, joint.raw, 0.0, 1.0, joint.score), 0.5, self._point_limit):
             exhibit.parts = joint.parts
-        if watch.heard_ns == now_ns:
+        if (
+            joint.score >= least
+        ):  # its memory is long: what keeps other evidence alive would keep this for ever
             exhibit.heard_ns, exhibit.last_ns = now_ns, max(joint.time_ns, exhibit.last_ns)
             self._open(case, now_ns)
 

@@ -22,7 +22,7 @@ from edgeobs.signals import (
 )
 
 DROPPED = "edgeobs_evidence_dropped_total"
-_LEAST = 2.0  # decades: the usual is below, however seldom a series speaks
+LEAST = 2.0  # decades: the usual is below, however seldom a series speaks
 
 
 class Watch:
@@ -56,7 +56,7 @@ def opening(ease: float, settings: Settings) -> float:
 
     The promise is a rate of false alarms a day: who speaks less often has less occasion for them.
     """
-    return max(_LEAST, settings.open_score - ease)
+    return max(LEAST, settings.open_score - ease)
 
 
 def closing(ease: float, settings: Settings) -> float:
@@ -124,7 +124,7 @@ class Watcher:
     def _select(self, batch: Batch, scores: Scores, ease: Floats) -> Int64s:
         if len(self._watched) < self._table.capacity:
             self._watched = np.pad(self._watched, (0, self._table.capacity - len(self._watched)))
-        chosen = scores.score >= np.maximum(_LEAST, self._settings.open_score - ease)
+        chosen = scores.score >= np.maximum(LEAST, self._settings.open_score - ease)
         if self._watches:
             chosen |= self._watched[batch.series]
         rows = np.flatnonzero(chosen)

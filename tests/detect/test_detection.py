@@ -75,7 +75,7 @@ class Node:
         value[:4] += self.rng.normal(0, 0.1, 4)
         n = len(self.ids)
         batch = Batch(self.ids, np.full(n, self.now), value, np.full(n, late))
-        self.found = self.detection.joint(batch)
+        self.batch, self.found = batch, self.detection.joint(batch)
         scores = self.detection.score_learn(batch, self.now)
         assert scores is not None
         return scores
@@ -102,7 +102,8 @@ def test_series_that_each_are_as_ever_may_not_be_so_together(node: Node) -> None
     assert found is not None
     assert found.score.max() >= 3
     assert max(float(scores.score[:4].max()) for scores in apart) < found.score.max()
-    (told,) = node.detection.told(found, np.array([len(found.node) - 1], np.int32))
+    (told,) = node.detection.told(found, np.array([len(found.node) - 1], np.int32), node.batch, apart[-1])
+    assert told.interval_s == pytest.approx(1, rel=0.01)
     assert told.place == Resource("c", "a", "n0")
     assert {text for text, _ in told.parts[:2]} == {"cpu", "memory"}
     assert sum(share for _, share in told.parts) == pytest.approx(1, abs=0.05)
@@ -145,7 +146,7 @@ def test_what_was_fine_counts_less_from_then_on(node: Node) -> None:
     twin = Node()
     for _ in range(300):
         twin.second()
-    twin.detection.feedback.add(Entry(target, "fine", twin.now))
+    twin.detection.feedback.hear([Entry(target, "fine", twin.now)])
     one, two = (float(each.second(lambda x: x * 3).score[0]) for each in (node, twin))
     assert 0 < two < one
 

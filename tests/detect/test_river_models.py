@@ -434,7 +434,7 @@ def test_a_core_runs_what_its_config_names() -> None:
         time = np.full(3, now)
         points = Points(np.array(ids, np.int32), time, np.zeros(3, np.int64), np.array([level, level, 1.0]))
         core.pipeline.step(points, now)
-    detector = core.pipeline.detectors["river.trees"]
+    detector = core.pipeline.detection.detectors["river.trees"]
     assert isinstance(detector, ModelDetector)
     (entity,) = detector._entities.values()
     assert entity.features == {"load1", "load5"}

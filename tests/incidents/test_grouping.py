@@ -279,16 +279,19 @@ def as_a_whole(world: Any, seconds: int, score: float, every_s: float = 1.0) -> 
     none = Scores(np.zeros(0), np.zeros(0), np.zeros(0))
     for _ in range(seconds):
         world.now_ns += int(every_s * SECOND)
-        joint = Joint(world.place("a1"), world.now_ns, score, score / 2, PARTS)
+        joint = Joint(world.place("a1"), world.now_ns, score, score / 2, every_s, PARTS)
         changed += world.incidents.step(Batch.none(), none, (), (), world.now_ns, [joint])
     return changed
 
 
 def test_a_node_as_a_whole_needs_to_insist_and_names_what_has_to_do_with_it(world: Any) -> None:
-    assert not as_a_whole(world, 2, 9.0) + as_a_whole(world, 60, 1.0) + as_a_whole(world, 29, 9.0)
-    (incident,) = as_a_whole(world, 4, 9.0)
+    assert not as_a_whole(world, 60, 9.0) + as_a_whole(world, 70, 1.0) + as_a_whole(world, 29, 13.0)
+    (incident,) = as_a_whole(world, 4, 13.0)
     (evidence,) = incident.evidence
-    assert (evidence.source, evidence.parts, evidence.value) == ("joint", PARTS, 4.5)
+    assert (evidence.source, evidence.parts, evidence.value) == ("joint", PARTS, 6.5)
+    assert not incident.resolved_ns
+    (over,) = [each for each in as_a_whole(world, 70, 5.0) if each.state == "resolved"]
+    assert over.id == incident.id, "its memory is long"
     assert incident.title.startswith(
         'a1 as a whole is unlike itself: most of it cpu{mode="user"} (60%), memory'
     )
