@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from zoneinfo import ZoneInfo
 
 import yaml
 from annotated_types import Ge, Gt, Le
@@ -116,10 +117,21 @@ def parse(text: str, file: str = "config") -> Config:
         config = TypeAdapter(Config).validate_python(found)
     except ValidationError as error:
         problems += [_problem(e) for e in error.errors(include_url=False)]
-    problems = problems or list(_impossible(config.detectors))
+    problems = problems or [*_nowhere(config.detect.timezone), *_impossible(config.detectors)]
     if problems:
         raise ConfigError(file, problems)
     return config
+
+
+def _nowhere(timezone: str) -> Iterator[str]:
+    """A line for a time zone that is none, or that this machine does not know."""
+    try:
+        ZoneInfo(timezone)
+    except (KeyError, ValueError, OSError):
+        yield (
+            f"detect.timezone: expected an IANA time zone that this machine knows (package tzdata), found "
+            f"{timezone!r}"
+        )
 
 
 def _impossible(detectors: dict[str, ModelSettings]) -> Iterator[str]:

@@ -18,7 +18,7 @@ def run(*arguments: object) -> Result:
 def test_help_teaches() -> None:
     done = run("--help")
     assert done.exit_code == 0
-    for word in ("serve", "check-config", "replay", "demo", "edgeobs serve -c FILE"):
+    for word in ("serve", "check-config", "replay", "backtest", "explain", "demo", "edgeobs serve -c FILE"):
         assert word in " ".join(done.stdout.split())
 
 

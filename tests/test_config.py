@@ -192,3 +192,10 @@ def test_a_huge_file_is_refused(tmp_path: Path) -> None:
     file.write_text("#" * (1 << 21))
     with pytest.raises(ConfigError, match="larger than"):
         load(file)
+
+
+@pytest.mark.parametrize("name", ["Mars/Base", "", "../../etc/passwd"])
+def test_a_time_zone_that_is_none_is_named(name: str) -> None:
+    (problem,) = problems(f"detect: {{timezone: '{name}'}}")
+    assert problem.startswith("detect.timezone: expected an IANA time zone")
+    assert repr(name) in problem
