@@ -1,8 +1,10 @@
 """A config file is used whole, or refused with the place of every mistake."""
 
+import ast
 import contextlib
 import dataclasses
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -149,15 +151,25 @@ def test_no_text_does_anything_but_load_or_be_refused(text: str) -> None:
 def test_every_setting_says_what_it_is() -> None:
     """A field of a section is documented by a string under it, with a unit or a meaning."""
 
-    def undocumented(kind: type, name: str) -> list[str]:
+    def documented(kind: type) -> set[str]:
         source = Path(__import__("inspect").getsourcefile(kind)).read_text()
+        body = next(
+            n for n in ast.parse(source).body if isinstance(n, ast.ClassDef) and n.name == kind.__name__
+        ).body
+        return {
+            field.target.id
+            for field, text in pairwise(body)
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+            and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+        }  # fmt: skip
+
+    def undocumented(kind: type, name: str) -> list[str]:
         found = []
         for field in dataclasses.fields(kind):
             inner = field.default if dataclasses.is_dataclass(field.default) else None
             if inner is not None:
                 found += undocumented(type(inner), f"{name}.{field.name}")
-            after = source.split(f"\n    {field.name}: ", 1)[1].split("\n", 1)[1].lstrip()
-            if not after.startswith('"""'):
+            if field.name not in documented(kind):
                 found.append(f"{name}.{field.name}")
         return found
 
