@@ -80,7 +80,9 @@ METRICS: dict[str, Metric] = {
     "edgeobs_external_alerts_total": Metric("counter", "Alerts that Alertmanager told us of.", ("status",)),
     "edgeobs_alerts_sent_total": Metric("counter", "Alerts sent to an Alertmanager replica.", ("result",)),
     "edgeobs_store_errors_total": Metric(
-        "counter", "Failed writes of incidents, decisions or snapshots.", ("what",)
+        "counter",
+        "Failed writes of incidents, decisions or snapshots; unreadable lines of feedback.",
+        ("what",),
     ),
     "edgeobs_store_healthy": Metric("gauge", "1 while incidents and decisions can be written."),
     "edgeobs_snapshot_timestamp_seconds": Metric(

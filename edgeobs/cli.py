@@ -1,7 +1,9 @@
 """The command line. Exit codes: 0 done, 1 it did not work, 2 wrong usage or configuration."""
 
 import asyncio
+import getpass
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -178,6 +180,47 @@ def explain(
 
 
 @app.command()
+def feedback(
+    node: Annotated[
+        str, typer.Argument(metavar="NODE", help="A node's name, zone/name, zone/* or * for all.")
+    ] = "",
+    metric: Annotated[
+        str, typer.Argument(metavar="METRIC", help="As shown: a name, or `'name{label=\"value\"}'`.")
+    ] = "",
+    verdict: Annotated[str, typer.Argument(metavar="fine|real", help="What the alarm was.")] = "",
+    config: ConfigFile = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The core's data; without it engine.data_dir of the config."),
+    ] = None,
+    by: Annotated[str | None, typer.Option(metavar="NAME", help="Who says so; without it, you.")] = None,
+    show: Annotated[bool, typer.Option("--list", help="Show what was said and its present factor.")] = False,
+) -> None:
+    """Tell a core that an alarm was fine, or real: what it is about is scored lower, or higher, from then on.
+
+    A name alone is every series of it there. A running core takes the word up within two seconds; it fades
+    with feedback.half_life_days. Saying the opposite takes it back.
+    """
+    from edgeobs.feedback_log import NAME, listing, said, say  # noqa: PLC0415  as above
+
+    settings = _load(config)
+    path = (data_dir or settings.engine.data_dir) / NAME
+    now_ns = time.time_ns()
+    try:
+        if show and not node:
+            text, odd = listing(path, settings.feedback, now_ns)
+        else:
+            word = said(node, metric, "" if show else verdict, _user() if by is None else by, now_ns)
+            text, odd = say(path, settings.feedback, word)
+    except ValueError as error:
+        _fail(str(error), 2)
+    except OSError as error:
+        _fail(f"{path}: {error.strerror or error}", 1)
+    typer.echo(text, nl=False)
+    typer.echo(odd, nl=False, err=True)
+
+
+@app.command()
 def demo(
     once: Annotated[
         bool,
@@ -213,6 +256,13 @@ def _load(path: Path | None) -> Config:
         _fail(str(error), 2)
     except OSError as error:
         _fail(f"{path}: {error.strerror}", 2)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in a container
+        return ""
 
 
 def _fail(text: str, code: int) -> NoReturn:

@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from edgeobs import snapshot
+from edgeobs.feedback_log import Listener
 from edgeobs.incidents import Settings, Store, StoreError
 from edgeobs.ingest.delivery import Unavailable
 from edgeobs.pipeline import Outputs, Pipeline
@@ -22,7 +23,7 @@ _ERRORS = "edgeobs_store_errors_total"
 
 
 class Keeper:
-    """The store and the snapshot of one core. Used by the engine's thread alone.
+    """The store, the snapshot and the log of operators' words of one core. Used by the engine's thread alone.
 
     While the disk fails nothing stops: incidents wait in memory, bounded, decisions that would act are denied
     (an act that is not on record may not happen), and ``problem`` says so.
@@ -30,7 +31,7 @@ class Keeper:
     Parameters
     ----------
     folder
-        Where both live; made when missing.
+        Where they live; made when missing.
     settings
         How much the store keeps.
     principals
@@ -56,6 +57,7 @@ class Keeper:
         self._unsaved: deque[Decision] = deque(maxlen=_KEPT)
         self._outcomes: deque[Outcome] = deque(maxlen=_KEPT)
         self._writer: threading.Thread | None = None
+        self._listener = Listener(folder, counts)
 
     @property
     def healthy(self) -> bool:
@@ -71,6 +73,7 @@ class Keeper:
         """Restore what was learned and what was decided into a pipeline that has seen nothing yet."""
         self._due_ns = now_ns + self._interval_ns
         self._restore(pipeline)
+        self._listen(pipeline, now_ns)
         self._open_store(pipeline, now_ns)
 
     def take(self, alerts: Sequence[ExternalAlert]) -> list[ExternalAlert]:
@@ -116,6 +119,7 @@ class Keeper:
             self._tried_ns = now_ns
             self._save(())
         pipeline.journal = self.problem
+        self._listen(pipeline, now_ns)
         if now_ns >= self._due_ns and (self._writer is None or not self._writer.is_alive()):
             self._due_ns = now_ns + self._interval_ns
             self._snapshot(pipeline, now_ns, wait=False)
@@ -128,6 +132,12 @@ class Keeper:
         self._snapshot(pipeline, now_ns, wait=True)
         if self._store is not None:
             self._store.close()
+
+    def _listen(self, pipeline: Pipeline, now_ns: int) -> None:
+        """Take up what operators said of alarms, when there is anything new."""
+        said = self._listener.look(now_ns)
+        if said is not None:
+            pipeline.detection.feedback.hear(said)
 
     def _hold(self, incident: Incident) -> None:
         self._incidents[incident.id] = incident

@@ -1,18 +1,17 @@
 """What operators said of alarms: *this was fine* and *this was real* narrow or widen what is scored."""
 
-import json
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from annotated_types import Ge, Gt, Le
 
 from edgeobs.columns import grown
-from edgeobs.detect.contract import State
 from edgeobs.series import SeriesTable
 from edgeobs.signals import SECOND, Floats, Identity, Int32s, Labels, Resource
 
-SCHEMA = 1
 MOST_DECADES = 20.0
 _DAY_NS = 86_400 * SECOND
 
@@ -34,7 +33,7 @@ class FeedbackSettings:
     """Days after which half of a word (of the logarithm of its factor) is left."""
 
     most: Annotated[int, Ge(1), Le(100_000)] = 5000
-    """Targets remembered; past it the one whose word has faded the most is forgotten, and counted."""
+    """Words that count; of more, the newest that were written."""
 
 
 class Target(NamedTuple):
@@ -72,28 +71,33 @@ class Feedback:
 
     def __init__(self, table: SeriesTable, settings: FeedbackSettings) -> None:
         self.table, self.settings = table, settings
-        self.forgotten = 0  # targets, for want of room
         self._words: dict[Target, tuple[float, int]] = {}  # w and when
-        self._by_name: dict[str, list[Target]] = {}
+        self._by_name: dict[tuple[str, str], list[Target]] = {}  # metric, node
         self._sum = np.zeros(0, np.float32)  # by series: Σw as of `_since_ns`; NaN: not looked up
         self._since_ns = 0
 
     def __len__(self) -> int:
         return len(self._words)
 
-    def add(self, entry: Entry) -> None:
-        """Take a word in; an entry older than the last one of its target counts as said then."""
+    def hear(self, entries: Sequence[Entry]) -> None:
+        """Take up all that was said, in its order, in place of what was known; of too many the newest.
+
+        An entry older than the last one of its target counts as said then.
+        """
         s = self.settings
-        now = max(entry.at_ns, self._words.get(entry.target, (0.0, 0))[1])
-        heavy = np.log(s.step)
-        low, high = np.log(s.lowest) / heavy, np.log(s.highest) / heavy
-        w = self._faded(*self._words.get(entry.target, (0.0, now)), now) + (
-            1 if entry.verdict == "real" else -1
-        )
-        self._words[entry.target] = float(min(max(w, low), high)), now
-        if len(self._words) > s.most:
-            self._forget_the_faintest(now)
-        self._index(now)
+        heavy = math.log(s.step)
+        low, high = math.log(s.lowest) / heavy, math.log(s.highest) / heavy
+        words: dict[Target, tuple[float, int]] = {}
+        for target, verdict, at_ns in entries[-s.most :]:
+            w, since = words.get(target, (0.0, at_ns))
+            now = max(at_ns, since)
+            w = self._faded(w, since, now) + (1 if verdict == "real" else -1)
+            words[target] = min(max(w, low), high), now
+        self._words, self._by_name = words, {}
+        for target in words:
+            self._by_name.setdefault((target.name, target.place.node), []).append(target)
+        self._since_ns = max((at for _, at in words.values()), default=0)
+        self._sum[:] = np.nan
 
     def apply(self, series: Int32s, score: Floats, now_ns: int) -> Floats:
         """The scores, in [0, 20] decades, narrowed or widened by what was said of their series."""
@@ -119,48 +123,15 @@ class Feedback:
         """Series whose ids may be given to others; what was said of them stays."""
         self._sum[ids[ids < len(self._sum)]] = np.nan
 
-    def state(self) -> State:
-        """A copy: the targets as JSON, in the order in which they were first named."""
-        rows = [[t.name, t.labels, list(t.place), w, at] for t, (w, at) in self._words.items()]
-        text = np.frombuffer(json.dumps(rows).encode(), np.uint8).copy()
-        return {"schema": np.array([SCHEMA]), "targets": text}
-
-    def restore(self, state: State) -> None:
-        """Take up a `state`; ValueError with the reason, and nothing changed, when it does not fit."""
-        schema, text = state.get("schema"), state.get("targets")
-        if schema is None or schema.dtype.kind not in "iu" or schema.tolist() != [SCHEMA]:
-            raise ValueError(f"feedback: expected schema {SCHEMA}, found {schema}")
-        if text is None or text.dtype != np.uint8 or text.ndim != 1:
-            raise ValueError("feedback: targets: expected bytes")
-        try:
-            words = dict(map(_read, json.loads(text.tobytes())))
-        except (ValueError, TypeError, KeyError) as wrong:
-            raise ValueError(f"feedback: targets: {wrong}") from wrong
-        if len(words) > self.settings.most:
-            raise ValueError(f"feedback: {len(words)} targets, at most {self.settings.most}")
-        self._words = words
-        self._index(max((at for _, at in words.values()), default=0))
-
     def _faded(self, w: float, since_ns: int, now_ns: int) -> float:
         days = max(now_ns - since_ns, 0) / _DAY_NS
         return float(w * 2.0 ** (-days / self.settings.half_life_days))
 
-    def _index(self, now_ns: int) -> None:
-        """Look everything up again: words are rare, scores are not."""
-        self._since_ns = max(self._since_ns, now_ns)
-        self._by_name = {}
-        for target in self._words:
-            self._by_name.setdefault(target.name, []).append(target)
-        self._sum[:] = np.nan
-
     def _of(self, identity: Identity) -> float:
-        words = (self._words[t] for t in self._by_name.get(identity.name, ()) if is_in(identity, t))
+        name, nodes = identity.name, {"", identity.source.resource.node}
+        near = (target for node in nodes for target in self._by_name.get((name, node), ()))
+        words = (self._words[target] for target in near if is_in(identity, target))
         return sum(self._faded(w, at, self._since_ns) for w, at in words)
-
-    def _forget_the_faintest(self, now_ns: int) -> None:
-        faint = min(self._words, key=lambda t: abs(self._faded(*self._words[t], now_ns)))
-        del self._words[faint]
-        self.forgotten += 1
 
 
 def is_in(identity: Identity, target: Target) -> bool:
@@ -168,11 +139,3 @@ def is_in(identity: Identity, target: Target) -> bool:
     same = identity.name == target.name and target.labels in {None, identity.labels}
     there = zip(target.place, identity.source.resource, strict=True)
     return same and all(not wanted or wanted == had for wanted, had in there)
-
-
-def _read(row: Any) -> tuple[Target, tuple[float, int]]:
-    name, labels, place, w, at = row
-    pairs = None if labels is None else tuple((str(key), str(value)) for key, value in labels)
-    if not (isinstance(name, str) and isinstance(at, int) and np.isfinite(float(w))):
-        raise ValueError(f"not a word about anything: {row}")
-    return Target(name, pairs, Resource(*map(str, place))), (float(w), at)

@@ -1,6 +1,7 @@
 """An operator's word carries a bounded way, fades, and is the same whoever replays it."""
 
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -32,13 +33,18 @@ def make_table() -> SeriesTable:
     return table
 
 
-def say(feedback: Feedback, verdict: str, target: Target, times: int = 1, at: int = START) -> None:
-    for k in range(times):
-        feedback.add(Entry(target, "fine" if verdict == "fine" else "real", at + k))
+class Operator:
+    """Says words to a feedback, which hears all of them each time."""
 
+    def __init__(self, table: SeriesTable, how: FeedbackSettings | None = None) -> None:
+        self.feedback, self.log = Feedback(table, how or FeedbackSettings()), list[Entry]()
 
-def factors(feedback: Feedback, at: int = START) -> Floats:
-    return feedback.factor(ALL, at)
+    def says(self, verdict: Literal["fine", "real"], target: Target, times: int = 1, at: int = START) -> None:
+        self.log += [Entry(target, verdict, at + k) for k in range(times)]
+        self.feedback.hear(self.log)
+
+    def factors(self, at: int = START) -> Floats:
+        return self.feedback.factor(ALL, at)
 
 
 def test_nothing_said_changes_nothing(table: SeriesTable) -> None:
@@ -47,75 +53,82 @@ def test_nothing_said_changes_nothing(table: SeriesTable) -> None:
 
 
 def test_a_word_about_a_series_is_about_that_alone(table: SeriesTable) -> None:
-    feedback = Feedback(table, FeedbackSettings())
-    say(feedback, "fine", Target.of(table[2]))
-    np.testing.assert_allclose(factors(feedback), [1, 1, 0.8, 1, 1, 1], rtol=1e-6)
-    say(feedback, "real", Target.of(table[5]))
-    np.testing.assert_allclose(factors(feedback), [1, 1, 0.8, 1, 1, 1.25], rtol=1e-6)
+    operator = Operator(table)
+    operator.says("fine", Target.of(table[2]))
+    np.testing.assert_allclose(operator.factors(), [1, 1, 0.8, 1, 1, 1], rtol=1e-6)
+    operator.says("real", Target.of(table[5]))
+    np.testing.assert_allclose(operator.factors(), [1, 1, 0.8, 1, 1, 1.25], rtol=1e-6)
 
 
 def test_a_word_about_a_metric_at_a_place_is_about_all_of_it_there(table: SeriesTable) -> None:
-    feedback = Feedback(table, FeedbackSettings())
-    say(feedback, "fine", Target("load", None, Resource(zone="z")))
-    np.testing.assert_allclose(factors(feedback), [0.8, 1, 0.8, 1, 1, 1], rtol=1e-6)
-    say(feedback, "fine", Target("load"))
-    np.testing.assert_allclose(factors(feedback), [0.64, 1, 0.64, 1, 0.8, 1], rtol=1e-6)
+    operator = Operator(table)
+    operator.says("fine", Target("load", None, Resource(zone="z")))
+    np.testing.assert_allclose(operator.factors(), [0.8, 1, 0.8, 1, 1, 1], rtol=1e-6)
+    operator.says("fine", Target("load"))
+    np.testing.assert_allclose(operator.factors(), [0.64, 1, 0.64, 1, 0.8, 1], rtol=1e-6)
 
 
 def test_fine_and_real_take_each_other_back(table: SeriesTable) -> None:
-    feedback = Feedback(table, FeedbackSettings())
-    say(feedback, "fine", Target("load"))
-    say(feedback, "real", Target("load"))
-    np.testing.assert_allclose(factors(feedback), 1, atol=1e-6)
+    operator = Operator(table)
+    operator.says("fine", Target("load"))
+    operator.says("real", Target("load"))
+    np.testing.assert_allclose(operator.factors(), 1, atol=1e-6)
 
 
 def test_it_fades_by_half(table: SeriesTable) -> None:
-    feedback = Feedback(table, FeedbackSettings(half_life_days=10))
-    say(feedback, "fine", Target("load"))
-    assert factors(feedback, START + 10 * DAY)[0] == pytest.approx(0.8**0.5, rel=1e-6)
-    assert factors(feedback, START + 1000 * DAY)[0] == pytest.approx(1)
+    operator = Operator(table, FeedbackSettings(half_life_days=10))
+    operator.says("fine", Target("load"))
+    assert operator.factors(START + 10 * DAY)[0] == pytest.approx(0.8**0.5, rel=1e-6)
+    assert operator.factors(START + 1000 * DAY)[0] == pytest.approx(1)
 
 
 def test_no_word_blinds_a_series_or_makes_noise_an_alarm(table: SeriesTable) -> None:
-    feedback = Feedback(table, FeedbackSettings())
+    operator = Operator(table)
     for target in (Target("load"), Target.of(table[0]), Target("load", None, Resource("c", "z"))):
-        say(feedback, "fine", target, 1000)
-    say(feedback, "real", Target("temperature"), 1000)
-    score = feedback.apply(ALL, np.full(6, 20.0), START)
+        operator.says("fine", target, 1000)
+    operator.says("real", Target("temperature"), 1000)
+    score = operator.feedback.apply(ALL, np.full(6, 20.0), START)
     assert score[0] == pytest.approx(10)
-    assert feedback.apply(ALL, np.full(6, 2.0), START)[1] == pytest.approx(3)
+    assert operator.feedback.apply(ALL, np.full(6, 2.0), START)[1] == pytest.approx(3)
     assert (score <= 20).all()
 
 
 def test_a_thousand_words_are_taken_back_by_a_few(table: SeriesTable) -> None:
-    feedback = Feedback(table, FeedbackSettings())
-    say(feedback, "fine", Target("load"), 1000)
-    say(feedback, "real", Target("load"), 4)
-    assert factors(feedback)[0] > 1
+    operator = Operator(table)
+    operator.says("fine", Target("load"), 1000)
+    operator.says("real", Target("load"), 4)
+    assert operator.factors()[0] > 1
 
 
 def test_it_is_kept_by_identity_and_not_by_id(table: SeriesTable) -> None:
-    feedback = Feedback(table, FeedbackSettings())
-    say(feedback, "fine", Target.of(table[2]))
+    operator = Operator(table)
+    operator.says("fine", Target.of(table[2]))
     gone, identity = np.array([0, 2], np.int32), table[2]
-    factors(feedback)
-    feedback.forget(gone)
+    operator.factors()
+    operator.feedback.forget(gone)
     table.drop(gone.tolist())
     other = table.intern(Identity(identity.source, "other", CPU, Kind.GAUGE), 0, START)
     again = table.intern(identity, 0, START)
     assert {other, again} == {0, 2}
-    found = feedback.factor(np.array([other, again], np.int32), START)
+    found = operator.feedback.factor(np.array([other, again], np.int32), START)
     np.testing.assert_allclose(found, [1, 0.8], rtol=1e-6)
 
 
-def test_the_faintest_is_forgotten_when_there_are_too_many(table: SeriesTable) -> None:
-    feedback = Feedback(table, FeedbackSettings(most=3))
-    for k in range(5):
-        say(feedback, "fine", Target(f"m{k}"), at=START + k * DAY)
-    say(feedback, "fine", Target("load"), 2, START + 9 * DAY)
-    assert len(feedback) == 3
-    assert feedback.forgotten == 3
-    assert factors(feedback, START + 9 * DAY)[0] == pytest.approx(0.64, rel=1e-6)
+def test_of_too_many_words_the_newest_count(table: SeriesTable) -> None:
+    operator = Operator(table, FeedbackSettings(most=3))
+    operator.says("fine", Target("load"), 5)
+    operator.says("real", Target("temperature"))
+    assert operator.factors() == pytest.approx([0.64, 1.25] * 3, rel=1e-6)
+
+
+def test_what_is_not_said_any_more_is_not_held(table: SeriesTable) -> None:
+    operator = Operator(table)
+    operator.says("fine", Target("load"), 2)
+    operator.feedback.hear(operator.log[:1])
+    assert operator.factors()[0] == pytest.approx(0.8, rel=1e-6)
+    operator.feedback.hear([])
+    assert (operator.factors() == 1).all()
+    assert not len(operator.feedback)
 
 
 targets = st.sampled_from(
@@ -129,45 +142,23 @@ entries = st.lists(
 
 @settings(max_examples=80, deadline=None)
 @given(log=entries, cut=st.integers(0, 30), later=st.integers(0, 400))
-def test_the_same_log_gives_the_same_and_a_snapshot_too(log: list[Entry], cut: int, later: int) -> None:
+def test_the_same_log_gives_the_same_however_it_was_heard(log: list[Entry], cut: int, later: int) -> None:
     now = START + (99 + later) * DAY
     one, two = Feedback(make_table(), FeedbackSettings()), Feedback(make_table(), FeedbackSettings())
-    for entry in log:
-        one.add(entry)
-        one.factor(ALL, now)
-    for entry in log[:cut]:
-        two.add(entry)
-    other = Feedback(make_table(), FeedbackSettings())
-    other.restore(two.state())
-    for entry in log[cut:]:
-        other.add(entry)
-    np.testing.assert_allclose(factors(one, now), factors(other, now), rtol=1e-6)
-    np.testing.assert_array_equal(one.state()["targets"], other.state()["targets"])
-    assert ((factors(one, now) >= 0.5) & (factors(one, now) <= 1.5)).all()
+    one.hear(log)
+    two.hear(log[:cut])
+    two.factor(ALL, now)
+    two.hear(log)
+    np.testing.assert_array_equal(one.factor(ALL, now), two.factor(ALL, now))
+    assert ((one.factor(ALL, now) >= 0.5) & (one.factor(ALL, now) <= 1.5)).all()
 
 
 @settings(max_examples=40, deadline=None)
 @given(log=entries, score=st.lists(st.floats(0, 20), min_size=2, max_size=6))
 def test_order_stays_and_nothing_is_lost(log: list[Entry], score: list[float]) -> None:
     feedback = Feedback(make_table(), FeedbackSettings())
-    for entry in log:
-        feedback.add(entry)
+    feedback.hear(log)
     found = feedback.apply(np.zeros(len(score), np.int32), np.array(sorted(score)), START + 100 * DAY)
     assert np.isfinite(found).all()
     assert ((found >= 0) & (found <= 20)).all()
     assert all(a <= b for a, b in pairwise(found))
-
-
-def test_a_bad_snapshot_is_refused_and_changes_nothing(table: SeriesTable) -> None:
-    feedback = Feedback(table, FeedbackSettings())
-    say(feedback, "fine", Target("load"))
-    good = feedback.state()
-    half = good["targets"][: len(good["targets"]) // 2]
-    many = np.frombuffer(b'[["x", null, ["c"], NaN, 1]]', np.uint8)
-    wrong = np.frombuffer(b'[["x", null, 3, 1.0, 1]]', np.uint8)
-    for bad in (half, many, wrong, good["targets"].astype(np.int64)):
-        with pytest.raises(ValueError, match="feedback: "):
-            feedback.restore(good | {"targets": bad})
-    with pytest.raises(ValueError, match="schema"):
-        feedback.restore({})
-    assert factors(feedback)[0] == pytest.approx(0.8, rel=1e-6)
