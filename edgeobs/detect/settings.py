@@ -11,7 +11,7 @@ class Settings:
     """How a series' normal is learned, and when silence counts."""
 
     nodes: bool = True
-    """Whether nodes are also looked at as a whole, their series given one another: up to 64 series a node."""
+    """Whether nodes are also looked at as a whole, their series given one another: up to 40 series a node."""
 
     peers: bool = False
     """Whether series are also compared with those of their kind on other nodes, and new ones begin with what

@@ -12,7 +12,7 @@ then. Plain functions of scalars, which the compiled loop calls too.
 
 from edgeobs.signals import Floats, Int64s
 
-SEATS = 64
+SEATS = 40
 """Series of a node that take part jointly, at most."""
 
 # Of a seat, float64. MEAN … N: of the value; STEP: variance of the change; FAST, SLOW: recent pasts of the
