@@ -214,7 +214,7 @@ class Pipeline:
 
     def _joint(self, batch: Batch, scores: Scores) -> list[Joint]:
         """Nodes that are surprising as a whole, or were a moment ago."""
-        found = self.detection.joint(batch)
+        found = self.detection.joint(batch, scores)
         if found is None or not len(found.node):
             return []
         self._node_scores(found.node, found.score)

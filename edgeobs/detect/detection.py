@@ -12,9 +12,22 @@ from edgeobs.detect.feedback import Feedback
 from edgeobs.detect.node import NodeBank, NodeScores
 from edgeobs.detect.peers import Peers
 from edgeobs.series import SeriesTable
-from edgeobs.signals import Batch, Counts, Floats, Int32s, Joint, Resource, Scores
+from edgeobs.signals import (
+    SECOND,
+    Batch,
+    Bools,
+    Counts,
+    Floats,
+    Int32s,
+    Int64s,
+    Joint,
+    Resource,
+    Scores,
+)
 
 ERRORS = "edgeobs_detector_errors_total"
+LOOK_S = 5.0
+"""Seconds between two looks at a node as a whole, at the least: it costs as much as all of its series."""
 _PARTS = 5  # series named in what a node is as a whole
 _TEXT = 120  # characters of a series' name
 
@@ -70,13 +83,16 @@ class Detection:
             return best
         return replace(best, score=self.feedback.apply(batch.series, best.score, now_ns))
 
-    def joint(self, batch: Batch) -> NodeScores | None:
-        """Score the ticks of nodes that close with these samples; what is late belongs to none."""
+    def joint(self, batch: Batch, scores: Scores) -> NodeScores | None:
+        """Score the ticks of nodes that close with these samples; what is late belongs to none.
+
+        Of series that speak more often than every `LOOK_S` seconds, a sample in so many is looked at.
+        """
         if self.nodes is None:
             return None
-        timely = np.flatnonzero(~batch.late) if batch.late.any() else slice(None)
+        rows = np.flatnonzero(~batch.late & _looked_at(batch.time_ns, scores.interval_s))
         try:
-            return self.nodes.score_learn(batch.series[timely], batch.time_ns[timely], batch.value[timely])
+            return self.nodes.score_learn(batch.series[rows], batch.time_ns[rows], batch.value[rows])
         except Exception:  # noqa: BLE001  as above
             self.counts[ERRORS, "node"] += 1
             return None
@@ -149,9 +165,9 @@ class Detection:
 
     def _usual_s(self, node: int, batch: Batch, scores: Scores) -> float:
         if not len(scores.interval_s):
-            return 1.0
+            return LOOK_S
         mine = scores.interval_s[self.table.node[batch.series] == node]
-        return float(np.median(mine)) if len(mine) else 1.0
+        return max(LOOK_S, float(np.median(mine))) if len(mine) else LOOK_S
 
     def _tell(self, found: NodeScores, row: int, usual_s: float) -> Joint:
         mine = slice(int(found.first[row]), int(found.first[row + 1]))
@@ -165,6 +181,14 @@ class Detection:
         place = self.table.nodes[int(found.node[row])].resource.place()
         at_ns, score, raw = int(found.time_ns[row]), float(found.score[row]), float(found.raw[row])
         return Joint(place, at_ns, score, raw, usual_s, parts)
+
+
+def _looked_at(time_ns: Int64s, interval_s: Floats) -> Bools:
+    """One sample of each series in every `LOOK_S` seconds of its own time, whatever the batches."""
+    if not len(interval_s):
+        return np.ones(len(time_ns), np.bool_)
+    since = time_ns % int(LOOK_S * SECOND)
+    return (since < interval_s * SECOND) | (interval_s >= LOOK_S)
 
 
 def higher(one: Scores, other: Scores) -> Scores:
