@@ -53,8 +53,9 @@ def _run(count: int) -> Floats:
         now = START + step * INTERVAL
         batch = Batch(series, np.full(SERIES, now), values[step % len(values)], late)
         began = time.thread_time()
-        detection.score_learn(batch, now)
-        detection.joint(batch)
+        scores = detection.score_learn(batch, now)
+        assert scores is not None
+        detection.joint(batch, scores)
         took[step] = time.thread_time() - began
     return took[_WARM:]
 

@@ -22,6 +22,7 @@ from edgeobs.detect.changes import Changes
 from edgeobs.detect.feedback import Feedback
 from edgeobs.detect.node import NodeBank
 from edgeobs.detect.peers import Peers
+from edgeobs.detect.shifts import Shifts
 from edgeobs.engine import Engine
 from edgeobs.features import Features
 from edgeobs.incidents import Incidents
@@ -79,6 +80,7 @@ def build(config: Config) -> Core:
             Changes(table, config.changes),
             Feedback(table, config.feedback),
             counts,
+            Shifts(config.shifts) if config.detect.shifts else None,
         ),
         heartbeats=Heartbeats(table, config.detect),
         incidents=Incidents(table, config.incidents, counts),

@@ -18,6 +18,7 @@ from edgeobs.detect.change_signs import ChangeSettings
 from edgeobs.detect.feedback import FeedbackSettings
 from edgeobs.detect.models import ModelSettings
 from edgeobs.detect.peer_groups import PeerSettings
+from edgeobs.detect.shifts import ShiftSettings
 from edgeobs.features import Settings as FeatureSettings
 from edgeobs.incidents import AlertmanagerSettings
 from edgeobs.incidents import Settings as IncidentSettings
@@ -76,6 +77,7 @@ class Config:
     detect: DetectSettings = field(default_factory=DetectSettings)
     peers: PeerSettings = field(default_factory=PeerSettings)
     changes: ChangeSettings = field(default_factory=ChangeSettings)
+    shifts: ShiftSettings = field(default_factory=ShiftSettings)
     feedback: FeedbackSettings = field(default_factory=FeedbackSettings)
     detectors: dict[ModelName, ModelSettings] = field(default_factory=dict)
     incidents: IncidentSettings = field(default_factory=IncidentSettings)

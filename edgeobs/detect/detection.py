@@ -11,6 +11,7 @@ from edgeobs.detect.contract import Detector, State
 from edgeobs.detect.feedback import Feedback
 from edgeobs.detect.node import NodeBank, NodeScores
 from edgeobs.detect.peers import Peers
+from edgeobs.detect.shifts import Shifts
 from edgeobs.series import SeriesTable
 from edgeobs.signals import (
     SECOND,
@@ -49,6 +50,8 @@ class Detection:
         Which series are to be learned anew.
     feedback
         What operators said of scores.
+    shifts
+        Which levels moved unannounced; None: nobody asks.
     counts
         Where failures are counted.
 
@@ -62,10 +65,11 @@ class Detection:
         changes: Changes,
         feedback: Feedback,
         counts: Counts,
+        shifts: Shifts | None = None,
     ) -> None:
         self.table, self.counts = table, counts
         self.detectors = dict(detectors)
-        self.nodes, self.changes, self.feedback = nodes, changes, feedback
+        self.nodes, self.changes, self.feedback, self.shifts = nodes, changes, feedback, shifts
 
     def score_learn(self, batch: Batch, now_ns: int) -> Scores | None:
         """Score and learn; None when no detector could. What says that it changed is learned anew first."""
@@ -117,6 +121,8 @@ class Detection:
             detector.forget(ids)
         if self.nodes is not None:
             self.nodes.forget(ids)
+        if self.shifts is not None:
+            self.shifts.forget(ids)
         self.changes.forget(ids)
         self.feedback.forget(ids)
 
@@ -125,6 +131,8 @@ class Detection:
         states = {f"detect.{name}": detector.state() for name, detector in self.detectors.items()}
         if self.nodes is not None:
             states["detect.node"] = self.nodes.state()
+        if self.shifts is not None:
+            states["shifts"] = self.shifts.state()
         return states | {"changes": self.changes.state()}
 
     def restore(self, states: Mapping[str, State]) -> None:
@@ -134,6 +142,8 @@ class Detection:
                 detector.restore(states[f"detect.{name}"])
         if self.nodes is not None and "detect.node" in states:
             self.nodes.restore(states["detect.node"])
+        if self.shifts is not None and "shifts" in states:
+            self.shifts.restore(states["shifts"])
         if "changes" in states:
             self.changes.restore(states["changes"])
 
@@ -151,6 +161,9 @@ class Detection:
     def _relearn(self, batch: Batch, now_ns: int) -> None:
         if len(batch.series):
             self._anew(self.changes.observe(batch.series, batch.value, now_ns).ids)
+        if self.shifts is not None:
+            moved = self.shifts.observe(batch.series, batch.value)
+            self._anew(self.changes.shifted(moved, now_ns).ids)
 
     def _anew(self, ids: Int32s) -> None:
         if not len(ids):

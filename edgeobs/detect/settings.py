@@ -18,6 +18,10 @@ class Settings:
     these know. Off: on public sets, whose machines are not of a kind, it adds nothing (docs/detection.md),
     and it costs as much as the rest."""
 
+    shifts: bool = False
+    """Whether a series whose level moved unannounced is learned anew at once (some 50 samples), rather than
+    after 240 abnormal ones. Off: a fault that lasts is such a shift too."""
+
     timezone: str = "UTC"
     """Where days begin: an IANA name such as ``Europe/Berlin``; what is usual at a time of day follows it."""
 

@@ -15,6 +15,7 @@ from edgeobs.detect.feedback import Entry, Feedback, FeedbackSettings, Target
 from edgeobs.detect.node import NodeBank
 from edgeobs.detect.peer_groups import PeerSettings
 from edgeobs.detect.peers import Peers
+from edgeobs.detect.shifts import Shifts, ShiftSettings
 from edgeobs.series import SeriesTable
 from edgeobs.signals import (
     SECOND,
@@ -209,3 +210,18 @@ def test_a_node_that_is_new_begins_with_what_its_peers_know() -> None:
         scores = second(START + i * SECOND, fleet + newcomers, np.append(20 + rng.normal(0, 1, 9), 80.0))
     assert scores.score[-1] >= 3, "the fifth sample of a node that is unlike all others"
     assert scores.score[:-1].max() < 3
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_a_level_that_moved_is_learned_anew_at_once_where_that_is_asked_for(on: bool) -> None:
+    node = Node()
+    node.detection.shifts = Shifts(ShiftSettings()) if on else None
+    for _ in range(600):
+        node.second()
+    after = [float(node.second(lambda x: x * 3).score.max()) for _ in range(150)]
+    assert max(after[:20]) > 6, "it is news at first"
+    assert (node.counts["edgeobs_series_relearned_total",] > 0) == on
+    other = Node()
+    other.detection.shifts = Shifts(ShiftSettings()) if on else None
+    other.detection.restore(node.detection.state())
+    assert ("shifts" in node.detection.state()) == on
