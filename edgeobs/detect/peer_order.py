@@ -82,9 +82,7 @@ def load(
     if given is None or given.dtype != np.int32 or given.ndim != 1:
         raise ValueError("peers: group: expected one column of whole numbers")
     of: Int32s = given.astype(np.int32)
-    if len(of) > len(groups.table.identities):
-        raise ValueError("peers: group: expected one column of this table's series")
-    if len(of) < len(groups.table.identities):
+    if len(of) != len(groups.table.identities):
         raise ValueError(f"peers: group: {len(of)} rows for {len(groups.table.identities)} series")
     members = np.flatnonzero(of >= 0)
     numbers = int(of.max(initial=-1)) + 1
