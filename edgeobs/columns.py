@@ -13,12 +13,17 @@ _Index = NDArray[np.intp]
 
 
 def grown(array: NDArray[_T], rows: int, fill: float) -> NDArray[_T]:
-    """The array with at least ``rows`` rows, doubled where it has fewer; new ones hold ``fill``."""
+    """The array with at least ``rows`` rows, `room` to spare where it has fewer; new ones hold ``fill``."""
     have = array.shape[0]
     if rows <= have:
         return array
-    more = np.full((max(rows, 2 * have) - have, *array.shape[1:]), fill, array.dtype)
+    more = np.full((room(have, rows) - have, *array.shape[1:]), fill, array.dtype)
     return np.concatenate([array, more])
+
+
+def room(have: int, rows: int) -> int:
+    """Rows to make room for: an eighth more than there were, so that memory follows the number of series."""
+    return max(rows, have + have // 8 + 64)
 
 
 def rounds(series: Int32s, most: int | None = None) -> Iterator[slice | _Index]:

@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 
+from edgeobs.columns import room
 from edgeobs.detect.clocks import BEAT, BEATS, HEARD, INTERVAL, LONGEST, STREAK, Clocks
 from edgeobs.detect.contract import State
 from edgeobs.detect.groups import Groups
@@ -118,7 +119,7 @@ class Heartbeats:
         for name, rows in (("nodes", nodes), ("exporters", exporters)):
             if rows.ndim != 2 or rows.shape[1] != width or not np.isfinite(rows).all():
                 raise ValueError(f"heartbeats: {name} {rows.shape}, expected finite rows of {width}")
-        if len(nodes) > 2 * len(self.table.nodes) + 1 or group.ndim != 1 or len(group) > self.table.capacity:
+        if len(nodes) > room(len(self.table.nodes), 0) or group.ndim != 1 or len(group) > self.table.capacity:
             raise ValueError(f"heartbeats: {len(nodes)} nodes and {len(group)} series are not this table's")
         if clock.shape != (2,) or (len(group) and int(group.max()) >= max(len(exporters), 1)):
             raise ValueError("heartbeats: groups and clocks do not belong together")
@@ -148,7 +149,7 @@ class Heartbeats:
         self._last_ns = now_ns
 
     def _states(self) -> Int64s:
-        s, rows = self.settings, self._nodes.rows[: len(self.table.nodes)]  # it grows by doubling
+        s, rows = self.settings, self._nodes.rows[: len(self.table.nodes)]  # it has room to spare
         quiet = self._running_ns - rows[:, BEAT]
         limit = np.maximum(s.silent_intervals * rows[:, INTERVAL], s.silent_s * SECOND)
         state = np.select([quiet > limit, quiet > _LATE * limit], [SILENT, LATE], ALIVE)

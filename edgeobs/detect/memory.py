@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeobs.columns import room
 from edgeobs.detect.contract import State
 from edgeobs.detect.sample import FIELDS, FRESH, WHOLE_NUMBERS, N
 from edgeobs.signals import Int32s
@@ -91,7 +92,7 @@ def grow(memory: Memory, rows: int) -> Memory:
     have = len(memory)
     if rows <= have:
         return memory
-    more = Memory(np.zeros(max(rows, 2 * have), ROW))
+    more = Memory(np.zeros(room(have, rows), ROW))
     more.rows[:have] = memory.rows
     wipe(more, np.arange(have, len(more), dtype=np.int32))
     return more
@@ -117,8 +118,8 @@ def wipe_season(memory: Memory, ids: Any) -> None:
 def state(memory: Memory) -> State:
     """A copy, without the rows at the end that know nothing."""
     used = int(np.flatnonzero(memory.reals[:, N]).max(initial=-1)) + 1
-    parts: State = {name: np.ascontiguousarray(memory.rows[name][:used]) for name in ROW.names or ()}
-    return {name: part.copy() for name, part in parts.items()} | {"schema": np.array([SCHEMA])}
+    parts: State = {name: memory.rows[name][:used].copy() for name in ROW.names or ()}
+    return parts | {"schema": np.array([SCHEMA])}
 
 
 def restored(state: State) -> Memory:

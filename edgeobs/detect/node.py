@@ -159,7 +159,7 @@ class NodeBank:
         if home < 0 or seat == t.SEATS:
             self.seat[number] = _REFUSED
             return False
-        self.nodes[home] = node if seat < len(node.reals) else node.grown(2 * len(node.reals))
+        self.nodes[home] = node if seat < len(node.reals) else node.grown(min(2 * len(node.reals), t.SEATS))
         first, first_s = self.begun[number].tolist()
         self.nodes[home].seat(seat, number, first, int(first_s * 1e9))
         self.seat[number] = seat
