@@ -29,4 +29,7 @@ def test_rounds_beyond_the_bound_are_left_out() -> None:
 def test_growing_keeps_what_was_there() -> None:
     array = np.array([[1.0, 2.0]])
     assert grown(array, 1, 0.0) is array
-    assert grown(array, 3, 7.0).tolist() == [[1, 2], [7, 7], [7, 7]]
+    more = grown(array, 3, 7.0)
+    assert more[0].tolist() == [1, 2]
+    assert (more[1:] == 7).all()
+    assert len(grown(np.zeros(100_000), 100_001, 0.0)) < 115_000, "memory follows the number of series"
