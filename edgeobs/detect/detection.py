@@ -95,6 +95,8 @@ class Detection:
         if self.nodes is None:
             return None
         rows = np.flatnonzero(~batch.late & _looked_at(batch.time_ns, scores.interval_s))
+        if not len(rows):
+            return None
         try:
             return self.nodes.score_learn(batch.series[rows], batch.time_ns[rows], batch.value[rows])
         except Exception:  # noqa: BLE001  as above

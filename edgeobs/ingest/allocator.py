@@ -5,7 +5,7 @@ import ctypes
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
 
 
-def keep_freed(mmap_above: int = 4 << 20, keep: int = 16 << 20) -> bool:
+def keep_freed(mmap_above: int = 4 << 20, keep: int = 64 << 20) -> bool:
     """Tell glibc to serve blocks up to ``mmap_above`` bytes from a heap of which ``keep`` free bytes stay.
 
     By default every body and every temporary array of some 100 KiB is mapped, faulted in and unmapped anew,

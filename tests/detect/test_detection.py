@@ -105,8 +105,7 @@ def test_series_that_each_are_as_ever_may_not_be_so_together(node: Node) -> None
         scores = node.second(lambda x: x + np.array([5.0, -8.0, 0.0, 0.0]))
         alone = max(alone, float(scores.score[:4].max()))
         found = node.found
-        assert found is not None
-        if len(found.node):
+        if found is not None and len(found.node):
             together = max(together, float(found.score.max()))
             told = node.detection.told(found, np.zeros(1, np.int32), node.batch, scores)
     assert together >= 3 > alone
@@ -119,8 +118,7 @@ def test_a_node_is_looked_at_every_five_seconds_however_often_it_speaks(node: No
     looks = 0
     for _ in range(60):
         node.second()
-        assert node.found is not None
-        looks += len(node.found.node)
+        looks += 0 if node.found is None else len(node.found.node)
     assert 9 <= looks <= 12
 
 
@@ -129,8 +127,7 @@ def test_what_is_late_belongs_to_no_tick(node: Node) -> None:
         node.second()
     for _ in range(10):
         node.second(late=True)
-        assert node.found is not None
-        assert not len(node.found.node)
+        assert node.found is None
 
 
 def test_a_node_that_started_anew_has_a_new_normal(node: Node) -> None:
@@ -174,10 +171,11 @@ def test_a_snapshot_continues(node: Node) -> None:
     other.detection.restore(node.detection.state())
     other.now, other.rng = node.now, np.random.default_rng(9)
     node.rng = np.random.default_rng(9)
-    np.testing.assert_array_equal(node.second().score, other.second().score)
-    assert node.found is not None
-    assert other.found is not None
-    np.testing.assert_array_equal(node.found.score, other.found.score)
+    for _ in range(10):
+        np.testing.assert_array_equal(node.second().score, other.second().score)
+        assert (node.found is None) == (other.found is None)
+        if node.found is not None and other.found is not None:
+            np.testing.assert_array_equal(node.found.score, other.found.score)
 
 
 def test_a_node_that_is_new_begins_with_what_its_peers_know() -> None:
