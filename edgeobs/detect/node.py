@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeobs import jit
-from edgeobs.columns import grown
+from edgeobs.columns import grown, occurrences
 from edgeobs.detect import joint
 from edgeobs.detect import ticks as t
 from edgeobs.detect.contract import State
@@ -138,19 +138,27 @@ class NodeBank:
         self.begun[series[unseen]] = np.stack([value[unseen], time_ns[unseen] * 1e-9], axis=1)
         moved = order[value[order] != self.begun[series[order], 0]]
         since: dict[int, int] = {}
-        node_of = self.node_of()
-        for at in moved.tolist():
-            number = int(series[at])
-            if number not in since and self._sit(number, int(node_of[number])):
-                since[number] = int(time_ns[at])
+        candidates, homes = self._candidates(series[moved])
+        first = dict(zip(series[moved][::-1].tolist(), time_ns[moved][::-1].tolist(), strict=True))
+        for number, home in zip(candidates.tolist(), homes.tolist(), strict=True):
+            if self._sit(number, home):
+                since[number] = first[number]
         if not since:
             return np.zeros(len(series), np.bool_)
         return time_ns >= np.array([since.get(number, _NEVER) for number in series.tolist()], np.int64)
 
+    def _candidates(self, series: Int32s) -> tuple[Int32s, Int32s]:
+        """Each series once, in order, with its node; those that no node could have room for are refused."""
+        ids, at = np.unique(series, return_index=True)
+        ids = ids[np.argsort(at)]
+        ids = ids[self.seat[ids] != _REFUSED]
+        homes = self.node_of()[ids]
+        many = occurrences(homes) >= t.SEATS
+        self.seat[ids[many]], self.home[ids[many]] = _REFUSED, homes[many]
+        return ids[~many], homes[~many]
+
     def _sit(self, number: int, home: int) -> bool:
         """Give a series a seat at its node; false when there is none."""
-        if self.seat[number] == _REFUSED:
-            return False
         node = self.nodes.get(home) or Node.empty(_ROOM)
         seat = int(node.stamps[:, t.SERIES].argmin())  # the first that is free, if one is
         if node.stamps[seat, t.SERIES] >= 0:
