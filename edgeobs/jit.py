@@ -38,6 +38,12 @@ def drop_stale(here: Path, kernels: Iterable[str]) -> None:
                 made.unlink()
 
 
+def loop(package: str, here: Path, kernels: tuple[str, ...]) -> Any:
+    """The compiled loop of a package: ``run`` of the first of its kernels, after `drop_stale` of them all."""
+    drop_stale(here, kernels)
+    return importlib.import_module(f"{package}.{kernels[0]}").run
+
+
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function of scalars and arrays on its first call, without the GIL, cached on disk.
 

@@ -11,6 +11,7 @@ from edgeobs.detect import Detection
 from edgeobs.detect.absence import Heartbeats
 from edgeobs.features import Features
 from edgeobs.incidents import Incidents
+from edgeobs.incidents.watch import LEAST
 from edgeobs.remediate import FleetView, MemoryCluster, Remediation, fleet_view
 from edgeobs.series import SeriesTable, TableState
 from edgeobs.signals import (
@@ -218,7 +219,7 @@ class Pipeline:
         if found is None or not len(found.node):
             return []
         self._node_scores(found.node, found.score)
-        wanted = found.score >= self.incidents.least_score
+        wanted = found.score >= LEAST
         if self.incidents.wholes:
             followed = [self.table.by_place.get(place, -1) for place in self.incidents.wholes]
             wanted |= np.isin(found.node, followed)

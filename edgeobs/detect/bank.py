@@ -1,6 +1,6 @@
 """The default detector of single series: level, drift, time of day, shape, flatline."""
 
-import importlib
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -38,7 +38,7 @@ ADOPTED = 4
 """Samples until the first score of a series that began with what others know."""
 LARGEST = 1e37
 """Values are cut to ±this: single precision holds them, and differences of them."""
-KERNELS = ("bank_kernel", "law", "sample", "season", "shapes", "memory")
+_KERNELS = ("bank_kernel", "law", "sample", "season", "shapes", "memory")
 
 
 class SeriesBank:
@@ -58,7 +58,11 @@ class SeriesBank:
         self.settings = settings
         self.memory = memory.empty()
         self.zone = ZoneInfo(settings.timezone) if settings.timezone != "UTC" else None
-        self._kernel: Any = _kernel() if (jit.available() if fast is None else fast) else None
+        self._kernel: Any = (
+            jit.loop(__package__, Path(__file__).parent, _KERNELS)
+            if (jit.available() if fast is None else fast)
+            else None
+        )
 
     def score_learn(self, series: Int32s, time_ns: Int64s, value: Floats) -> Scores:
         """Score each sample by what was known before it, then learn it."""
@@ -155,10 +159,3 @@ class SeriesBank:
         found.interval_s[which] = inner.interval_s
         found.expected[which], found.spread[which] = inner.expected, inner.spread
         return found
-
-
-def _kernel() -> Any:
-    from pathlib import Path  # noqa: PLC0415
-
-    jit.drop_stale(Path(__file__).parent, KERNELS)
-    return importlib.import_module("edgeobs.detect.bank_kernel").run

@@ -1,6 +1,5 @@
 """Exponentially weighted mean and variance of every series, and a Gaussian tail: nothing else."""
 
-import importlib
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +62,11 @@ class EwBank:
     def __init__(self, settings: Settings, fast: bool | None = None) -> None:
         self.rows = np.zeros((0, 3))
         self._slowest, self._every = 1.0 / settings.memory, float(settings.ramp)
-        self._run: Any = _kernel() if (jit.available() if fast is None else fast) else _columns
+        self._run: Any = (
+            jit.loop(__package__, Path(__file__).parent, _KERNELS)
+            if (jit.available() if fast is None else fast)
+            else _columns
+        )
 
     def score_learn(self, series: Int32s, time_ns: Int64s, value: Floats) -> Scores:  # noqa: ARG002
         """Score each sample by what was known before it, then learn it; what is not finite scores 0."""
@@ -110,8 +113,3 @@ def _columns(
         rows[of] = np.stack(learned, axis=1)
         score[index] = found
         expected[index], spread[index] = np.where(n >= WARM, (mean, width), np.nan)
-
-
-def _kernel() -> Any:
-    jit.drop_stale(Path(__file__).parent, _KERNELS)
-    return importlib.import_module("edgeobs.detect.ew_kernel").run

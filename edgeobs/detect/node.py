@@ -1,6 +1,5 @@
 """Is a node as a whole like its past? Every series of it given all the others; docs/detection.md."""
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +70,11 @@ class NodeBank:
         self.home = np.zeros(0, np.int32)  # by series: the node it has its seat at, or found none at
         self.begun = np.zeros((0, 2))  # by series: its first value, and when in seconds; 0 never
         self._scratch = Scratch.room()
-        self._run: Any = _kernel() if (jit.available() if fast is None else fast) else joint.run
+        self._run: Any = (
+            jit.loop(__package__, Path(__file__).parent, _KERNELS)
+            if (jit.available() if fast is None else fast)
+            else joint.run
+        )
 
     def score_learn(self, series: Int32s, time_ns: Int64s, value: Floats) -> NodeScores:
         """Score each tick that closes by what was known before it, then learn it."""
@@ -199,8 +202,3 @@ def _order(node: Int32s, time_ns: Int64s) -> NDArray[np.intp] | None:
     if bool(((step > 0) | ((step == 0) & (np.diff(time_ns) >= 0))).all()):
         return None
     return np.lexsort((time_ns, node))
-
-
-def _kernel() -> Any:
-    jit.drop_stale(Path(__file__).parent, _KERNELS)
-    return importlib.import_module("edgeobs.detect.joint_kernel").run

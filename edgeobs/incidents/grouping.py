@@ -12,7 +12,7 @@ from edgeobs.incidents.exhibit import Exhibit, of_absence, of_alert, of_evidence
 from edgeobs.incidents.history import History
 from edgeobs.incidents.points import fitted
 from edgeobs.incidents.settings import Settings
-from edgeobs.incidents.watch import DROPPED, LEAST, Watch, Watcher, opening
+from edgeobs.incidents.watch import DROPPED, Watch, Watcher, opening
 from edgeobs.series import SeriesTable
 from edgeobs.signals import (
     SECOND,
@@ -102,11 +102,6 @@ class Incidents:
             self._sweep(now_ns)
         over, self._over = self._over, []
         return over + [self._plain(case, now_ns) for case in self._changed.values() if case.id]
-
-    @property
-    def least_score(self) -> float:
-        """Decades below which no score is of interest, however seldom its series speaks."""
-        return LEAST
 
     def active(self) -> list[Incident]:
         """Those that are not resolved, with their plots as they are now; the oldest first."""
