@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from benchmarks.measure import Measure
-from edgeobs.app import build
+from edgeobs.compose import build
 from edgeobs.config import Config
 from edgeobs.detect import Detection
 from edgeobs.signals import SECOND, Batch, Floats, Identity, Kind, Resource, Source

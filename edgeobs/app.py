@@ -1,11 +1,11 @@
-"""The composition root: everything is wired here, once, in a straight line. All asyncio starts here."""
+"""The composition root of a core: everything is wired here, once, in a straight line. asyncio starts here."""
 
 import asyncio
 import contextlib
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -14,18 +14,9 @@ import structlog
 from rich.console import Console
 from rich.progress import Progress
 
-from edgeobs import remediate
+from edgeobs.compose import build
 from edgeobs.config import Config
-from edgeobs.detect import DETECTORS, Detection, Detector
-from edgeobs.detect.absence import Heartbeats
-from edgeobs.detect.changes import Changes
-from edgeobs.detect.feedback import Feedback
-from edgeobs.detect.node import NodeBank
-from edgeobs.detect.peers import Peers
-from edgeobs.detect.shifts import Shifts
 from edgeobs.engine import Engine
-from edgeobs.features import Features
-from edgeobs.incidents import Incidents
 from edgeobs.incidents.alertmanager import AlertSender
 from edgeobs.ingest import alertmanager_webhook
 from edgeobs.ingest.allocator import keep_freed
@@ -33,15 +24,12 @@ from edgeobs.ingest.auth import Auth
 from edgeobs.ingest.body import plain
 from edgeobs.ingest.decoders import Decoders
 from edgeobs.ingest.delivery import Delivery, Format
-from edgeobs.ingest.intern import Interner
 from edgeobs.ingest.serve import HttpServer, listen
 from edgeobs.ingest.server import ingest_app
 from edgeobs.ingest.settings import Tls
 from edgeobs.keep import Keeper
-from edgeobs.pipeline import Pipeline
 from edgeobs.publish import Board
 from edgeobs.replay import read, steps
-from edgeobs.series import SeriesTable
 from edgeobs.signals import SECOND, Counts, Decision, ExternalAlert, Incident, Points
 from edgeobs.telemetry import logging_setup, tracer
 from edgeobs.warm import warm
@@ -51,57 +39,6 @@ log = structlog.get_logger("edgeobs")
 
 STOP_S = 1.5
 """How long what waits may take to be processed when the core ends."""
-
-
-@dataclass(frozen=True, slots=True)
-class Core:
-    """What is there before any server runs."""
-
-    pipeline: Pipeline
-    interner: Interner
-    counts: Counts
-
-
-def build(config: Config) -> Core:
-    """The pipeline of a configuration. Nothing is read, written or started."""
-    counts = Counts()
-    table = SeriesTable(config.limits.max_series, config.limits.max_nodes)
-    pipeline = Pipeline(
-        table=table,
-        features=Features(table, config.features, counts),
-        detection=Detection(
-            table,
-            {
-                "series": DETECTORS["series"](config.detect),
-                **({"peers": Peers(table, config.peers)} if config.detect.peers else {}),
-                **_models(config, table, counts),
-            },
-            NodeBank(lambda: table.node) if config.detect.nodes else None,
-            Changes(table, config.changes),
-            Feedback(table, config.feedback),
-            counts,
-            Shifts(config.shifts) if config.detect.shifts else None,
-        ),
-        heartbeats=Heartbeats(table, config.detect),
-        incidents=Incidents(table, config.incidents, counts),
-        remediation=remediate.Remediation(config.remediate, counts),
-        cluster=remediate.MemoryCluster(config.remediate, config.limits.max_nodes),
-        counts=counts,
-        look_ns=int(config.engine.tick_s * SECOND),
-        idle_ns=int(config.limits.idle_expiry_s * SECOND),
-        opted_in=config.cluster.opted_in,
-    )
-    return Core(pipeline, Interner(table), counts)
-
-
-def _models(config: Config, table: SeriesTable, counts: Counts) -> dict[str, Detector]:
-    """River's, where the configuration names some; without any, River is not imported."""
-    if not config.detectors:
-        return {}
-    from edgeobs.detect.river import ModelDetector  # noqa: PLC0415  an extra, and slow to import
-
-    names = config.detectors.items()
-    return {f"river.{name}": ModelDetector(model, table, counts, f"river.{name}") for name, model in names}
 
 
 async def serve(config: Config) -> None:

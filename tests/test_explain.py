@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from edgeobs import snapshot
-from edgeobs.app import build
 from edgeobs.cli import app
+from edgeobs.compose import build
 from edgeobs.config import Config
 from edgeobs.detect import Settings
 from edgeobs.detect.bank import SeriesBank

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
-from edgeobs.app import build
 from edgeobs.cli import app
+from edgeobs.compose import build
 from edgeobs.config import Config, parse
 from edgeobs.replay import Recording, RecordingError, read, steps
 from edgeobs.series import SeriesTable

@@ -12,7 +12,6 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from edgeobs.app import build
 from edgeobs.backtest import report
 from edgeobs.backtest.compare import Change, compare
 from edgeobs.backtest.judge import Alarm, Result, Seen, judge
@@ -21,6 +20,7 @@ from edgeobs.backtest.prometheus import PrometheusError, Range, asks, bearer, fe
 from edgeobs.backtest.read import History, files, joined, read_files
 from edgeobs.backtest.track import Observer, Track
 from edgeobs.backtest.when import TimeError, moment, seconds
+from edgeobs.compose import build
 from edgeobs.config import Config
 from edgeobs.replay import RecordingError, steps
 from edgeobs.signals import SECOND, Incident

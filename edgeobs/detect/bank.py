@@ -60,7 +60,7 @@ class SeriesBank:
         self.zone = ZoneInfo(settings.timezone) if settings.timezone != "UTC" else None
         self._kernel: Any = (
             jit.loop(__package__, Path(__file__).parent, _KERNELS)
-            if (jit.available() if fast is None else fast)
+            if (settings.compiled and jit.available() if fast is None else fast)
             else None
         )
 

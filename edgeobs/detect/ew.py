@@ -64,7 +64,7 @@ class EwBank:
         self._slowest, self._every = 1.0 / settings.memory, float(settings.ramp)
         self._run: Any = (
             jit.loop(__package__, Path(__file__).parent, _KERNELS)
-            if (jit.available() if fast is None else fast)
+            if (settings.compiled and jit.available() if fast is None else fast)
             else _columns
         )
 

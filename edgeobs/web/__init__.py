@@ -1,6 +1,5 @@
 """The page, the read-only API behind it, health and the exposition of edgeobs' own metrics."""
 
-from edgeobs.web.api import web_app
 from edgeobs.web.reader import Node, Published, Reader, State, Status, Zone, node_state, zone_state
 from edgeobs.web.settings import Settings
 
@@ -13,6 +12,5 @@ __all__ = [
     "Status",
     "Zone",
     "node_state",
-    "web_app",
     "zone_state",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeobs.app import Core, build
+from edgeobs.compose import Core, build
 from edgeobs.config import Config, parse
 from edgeobs.engine import Engine
 from edgeobs.ingest.delivery import Delivery

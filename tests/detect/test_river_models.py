@@ -420,7 +420,7 @@ def test_after_a_restart_models_relearn_and_their_scale_is_kept() -> None:
 
 
 def test_a_core_runs_what_its_config_names() -> None:
-    from edgeobs.app import build
+    from edgeobs.compose import build
     from edgeobs.config import parse
 
     text = "detectors: {trees: {model: anomaly.HalfSpaceTrees, per: node, series: ['load*']}}"

@@ -24,7 +24,8 @@ from edgeobs.signals import (
     Resource,
     Verdict,
 )
-from edgeobs.web import Node, Published, Settings, Status, Zone, node_state, web_app, zone_state
+from edgeobs.web import Node, Published, Settings, Status, Zone, node_state, zone_state
+from edgeobs.web.api import web_app
 
 NOW_NS = time.time_ns()
 

@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeobs.signals import HeartState, Resource
-from edgeobs.web import Node, Published, Settings, Status, Zone, node_state, web_app, zone_state
+from edgeobs.web import Node, Published, Settings, Status, Zone, node_state, zone_state
 from edgeobs.web.answers import node_id
+from edgeobs.web.api import web_app
 from edgeobs.web.protect import given_token, host_name, is_loopback, read_token
 from edgeobs.web.view import change, view
 

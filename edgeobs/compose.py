@@ -1,0 +1,75 @@
+"""The pipeline of a configuration, wired in a straight line; no server, nothing that speaks or keeps.
+
+What is imported here is all that a node pays for that detects on its own (docs/operating.md).
+"""
+
+from dataclasses import dataclass
+
+from edgeobs import remediate
+from edgeobs.config import Config
+from edgeobs.detect import DETECTORS, Detection, Detector
+from edgeobs.detect.absence import Heartbeats
+from edgeobs.detect.changes import Changes
+from edgeobs.detect.feedback import Feedback
+from edgeobs.detect.node import NodeBank
+from edgeobs.detect.peers import Peers
+from edgeobs.detect.shifts import Shifts
+from edgeobs.features import Features
+from edgeobs.incidents import Incidents
+from edgeobs.ingest.intern import Interner
+from edgeobs.pipeline import Pipeline
+from edgeobs.series import SeriesTable
+from edgeobs.signals import SECOND, Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """What is there before any server runs."""
+
+    pipeline: Pipeline
+    interner: Interner
+    counts: Counts
+
+
+def build(config: Config) -> Core:
+    """The pipeline of a configuration. Nothing is read, written or started."""
+    counts = Counts()
+    table = SeriesTable(config.limits.max_series, config.limits.max_nodes)
+    pipeline = Pipeline(
+        table=table,
+        features=Features(table, config.features, counts),
+        detection=Detection(
+            table,
+            {
+                "series": DETECTORS["series"](config.detect),
+                **({"peers": Peers(table, config.peers)} if config.detect.peers else {}),
+                **_models(config, table, counts),
+            },
+            NodeBank(lambda: table.node, None if config.detect.compiled else False)
+            if config.detect.nodes
+            else None,
+            Changes(table, config.changes),
+            Feedback(table, config.feedback),
+            counts,
+            Shifts(config.shifts) if config.detect.shifts else None,
+        ),
+        heartbeats=Heartbeats(table, config.detect),
+        incidents=Incidents(table, config.incidents, counts),
+        remediation=remediate.Remediation(config.remediate, counts),
+        cluster=remediate.MemoryCluster(config.remediate, config.limits.max_nodes),
+        counts=counts,
+        look_ns=int(config.engine.tick_s * SECOND),
+        idle_ns=int(config.limits.idle_expiry_s * SECOND),
+        opted_in=config.cluster.opted_in,
+    )
+    return Core(pipeline, Interner(table), counts)
+
+
+def _models(config: Config, table: SeriesTable, counts: Counts) -> dict[str, Detector]:
+    """River's, where the configuration names some; without any, River is not imported."""
+    if not config.detectors:
+        return {}
+    from edgeobs.detect.river import ModelDetector  # noqa: PLC0415  an extra, and slow to import
+
+    names = config.detectors.items()
+    return {f"river.{name}": ModelDetector(model, table, counts, f"river.{name}") for name, model in names}
