@@ -1,6 +1,7 @@
 """What a series' identity tells of changes: versions, start times, and whom they are about."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated
@@ -9,6 +10,10 @@ from annotated_types import Ge, Gt, Le
 
 from edgeobs.signals import Identity, Labels, Resource, Source
 
+Carrier = tuple[Source, str, Labels]
+"""What came with a version: a sender's series by name and other labels; no name: one of its scopes."""
+
+_SCOPE, _SCOPE_VERSION = "otel_scope_name", "otel_scope_version"
 _WORD = re.compile(r"[^a-zA-Z0-9]+")
 _ABOUT = {
     "namespace": ("namespace", "exported_namespace", "k8s_namespace_name"),
@@ -66,6 +71,19 @@ def split(pairs: Labels, versions: tuple[str, ...]) -> tuple[Labels, Labels]:
     """Without, and only, what carries a version."""
     found = tuple(pair for pair in pairs if carries_version(pair[0], versions))
     return (tuple(pair for pair in pairs if pair not in found), found) if found else (pairs, ())
+
+
+def carriers(identity: Identity, versions: tuple[str, ...]) -> Iterator[tuple[Carrier, Labels]]:
+    """What of a series came with which version.
+
+    The version of a scope is on every series of it, and is remembered once for all that a sender has.
+    """
+    rest, found = split(identity.labels, versions)
+    scope = tuple(pair for pair in found if pair[0] == _SCOPE_VERSION)
+    if scope:
+        yield (identity.source, "", tuple(pair for pair in rest if pair[0] == _SCOPE)), scope
+    if len(found) > len(scope):
+        yield (identity.source, identity.name, rest), tuple(pair for pair in found if pair not in scope)
 
 
 def about(identity: Identity) -> Resource | None:

@@ -5,7 +5,16 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 
 from edgeobs.columns import grown
-from edgeobs.detect.change_signs import ChangeSettings, about, fits, place_of, split, watched
+from edgeobs.detect.change_signs import (
+    Carrier,
+    ChangeSettings,
+    about,
+    carriers,
+    fits,
+    place_of,
+    split,
+    watched,
+)
 from edgeobs.detect.contract import State
 from edgeobs.series import SeriesTable
 from edgeobs.signals import SECOND, Bools, Floats, Int32s, Labels, Resource, Source
@@ -35,7 +44,8 @@ class Changes:
     - A start time that moved (`ChangeSettings.starts`): the series of the same sender; of the node where it
       is its boot; of whom the labels name where that is somebody else.
     - A sender of the same workload on the same node with another version: all of that workload there.
-    - A series with the same labels but for a version (``…_info{version=…}``): as a start time.
+    - A series with the same labels but for a version (``…_info{version=…}``), or another version of its
+      instrumentation scope: as a start time.
     - `announce`: what we did ourselves.
     """
 
@@ -50,7 +60,7 @@ class Changes:
         self._places.of(None)
         self._started: dict[int, float] = {}  # by series: the start time it told
         self._versions: dict[Resource, Labels] = {}
-        self._labels: dict[tuple[Source, str, Labels], Labels] = {}
+        self._labels: dict[Carrier, Labels] = {}
 
     def observe(self, series: Int32s, value: Floats, now_ns: int) -> Relearn:
         """Look at samples: at the identity of new series, and the value of those that tell a start time."""
@@ -160,9 +170,7 @@ class Changes:
             place = place_of(identity.source)
             if version and (place.workload or place.node):
                 found += self._replaced(self._versions, place, version, place)
-        rest, version = split(identity.labels, s.versions)
-        if version:
-            carrier = identity.source, identity.name, rest
+        for carrier, version in carriers(identity, s.versions):
             found += self._replaced(self._labels, carrier, version, self._whom(number))
         return found
 

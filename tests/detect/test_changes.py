@@ -100,6 +100,21 @@ def test_an_info_metric_with_another_version_changes_its_sender(world: World) ->
     assert world.some({new: 1.0}, START + HOUR) == {*world.other, old, new}
 
 
+def test_another_version_of_a_scope_changes_its_sender_and_is_remembered_once(world: World) -> None:
+    source = world.table[world.other[0]].source
+    old, new = (
+        [
+            world.add(source, f"scoped_{n}", (("otel_scope_name", "agent"), ("otel_scope_version", version)))
+            for n in range(9)
+        ]
+        for version in ("1", "2")
+    )
+    assert world.some(dict.fromkeys(old, 1.0)) == set()
+    assert len(world.changes._labels) == 1
+    assert world.some({new[0]: 1.0}, START + HOUR) == {*world.other, *old, new[0]}
+    assert world.some(dict.fromkeys(new, 1.0), START + 9 * HOUR) == set()
+
+
 def test_counters_that_began_anew(world: World) -> None:
     ids = np.array([world.app[1][1]], np.int32)
     assert set(world.changes.restarted(ids, START).ids.tolist()) == set(world.app[1])
