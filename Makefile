@@ -44,7 +44,7 @@ bench: $(VENV)/.dev ## Run the benchmarks (ARGS="ingest --quick"; none: all)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 lock: ## Pin dependencies anew (needs uv)
-	uv pip compile pyproject.toml --extra grpc --extra accel --extra replay --group build --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate -q -o requirements.lock
+	uv pip compile pyproject.toml --extra grpc --extra accel --extra replay --extra kube --group build --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate -q -o requirements.lock
 	uv pip compile pyproject.toml --all-extras --group build --group dev -c requirements.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate -q -o requirements-dev.lock
 
 clean: ## Remove .venv and caches
