@@ -37,7 +37,13 @@ METRICS: dict[str, Metric] = {
     "edgeobs_series_resets_total": Metric("counter", "Resets seen in cumulative series."),
     "edgeobs_samples_scored_total": Metric("counter", "Feature samples that a detector scored."),
     "edgeobs_detector_errors_total": Metric(
-        "counter", "Batches that a detector failed on; the rest of the pipeline went on.", ("detector",)
+        "counter",
+        "Batches that a detector, or another part of detection, failed on; the rest of the pipeline went on.",
+        ("detector",),
+    ),
+    "edgeobs_models": Metric("gauge", "River models by whether they work.", ("detector", "state")),
+    "edgeobs_models_left_out_total": Metric(
+        "counter", "Series for which a detector had no room for a model.", ("detector",)
     ),
     "edgeobs_series_relearned_total": Metric(
         "counter",

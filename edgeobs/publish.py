@@ -132,6 +132,8 @@ class Board:
             self._rate = (now, pipeline.scored, rate)
         notices = [keeper.problem and f"incidents and decisions cannot be kept: {keeper.problem}"]
         notices.append(keeper.snapshot_problem)
+        failing = pipeline.detection.failing(now)
+        notices += [f"detection goes on without {part}: {reason}" for part, reason in failing.items()]
         young = sum(beat.state == "young" for beat in pipeline.beats)
         return Status(
             version=__version__,
@@ -166,6 +168,8 @@ class Board:
             ("edgeobs_snapshot_timestamp_seconds",): self._keeper.snapshot_ns / SECOND,
         }
         gauges |= {("edgeobs_incidents", scope): 0 for scope in ("node", "zone", "cluster")}
+        for name, census in self._pipeline.detection.census().items():
+            gauges |= {("edgeobs_models", name, state): number for state, number in census.items()}
         gauges |= {("edgeobs_nodes", state): 0 for state in ("young", "alive", "late", "silent", "retired")}
         for incident in now.incidents:
             gauges["edgeobs_incidents", incident.scope] += incident.state != "resolved"

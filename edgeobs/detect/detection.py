@@ -1,7 +1,9 @@
 """All detectors as one stage: samples in, scores of series and of nodes out."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -10,33 +12,31 @@ from edgeobs.detect.changes import Changes
 from edgeobs.detect.contract import Detector, State
 from edgeobs.detect.feedback import Feedback
 from edgeobs.detect.node import NodeBank, NodeScores
+from edgeobs.detect.parts import Parts
 from edgeobs.detect.peers import Peers
 from edgeobs.detect.shifts import Shifts
+from edgeobs.detect.whole import joint, looked_at
 from edgeobs.series import SeriesTable
 from edgeobs.signals import (
-    SECOND,
     Batch,
-    Bools,
     Counts,
     Floats,
     Int32s,
-    Int64s,
     Joint,
     Resource,
     Scores,
 )
 
-ERRORS = "edgeobs_detector_errors_total"
-LOOK_S = 5.0
-"""Seconds between two looks at a node as a whole, at the least: it costs as much as all of its series."""
-_PARTS = 5  # series named in what a node is as a whole
-_TEXT = 120  # characters of a series' name
+_NOBODY = np.zeros(0, np.int32)
+_DETECTORS = "detect."  # in front of the names of detectors in a snapshot
+_T = TypeVar("_T")
 
 
 class Detection:
     """Every detector of series scores every sample, the highest counts; nodes are scored as a whole.
 
-    A detector that raises is left out of that step and counted: it may not stop the others.
+    A part that raises is left out of that step, counted and marked (`failing`): it may not stop the others.
+    Parts are the detectors by name, and ``node``, ``changes``, ``shifts``, ``peers.prior`` and ``feedback``.
 
     Parameters
     ----------
@@ -67,25 +67,31 @@ class Detection:
         counts: Counts,
         shifts: Shifts | None = None,
     ) -> None:
-        self.table, self.counts = table, counts
+        self.table, self.counts, self.parts = table, counts, Parts(counts)
+        self._now_ns = 0
         self.detectors = dict(detectors)
         self.nodes, self.changes, self.feedback, self.shifts = nodes, changes, feedback, shifts
 
     def score_learn(self, batch: Batch, now_ns: int) -> Scores | None:
         """Score and learn; None when no detector could. What says that it changed is learned anew first."""
-        self._relearn(batch, now_ns)
-        self._adopt(batch)
+        self._now_ns = now_ns
+        self._relearn(batch)
+        self._ask("peers.prior", partial(self._adopt, batch), None)
         best: Scores | None = None
         for name, detector in self.detectors.items():
-            try:
-                scores = detector.score_learn(batch.series, batch.time_ns, batch.value)
-            except Exception:  # noqa: BLE001  a detector is a plug-in: its failure may not stop the others
-                self.counts[ERRORS, name] += 1
-                continue
-            best = scores if best is None else higher(best, scores)
+            best = self._ask(name, partial(_with, best, detector, batch), best)
         if best is None or not len(self.feedback):
             return best
-        return replace(best, score=self.feedback.apply(batch.series, best.score, now_ns))
+        apply = partial(self.feedback.apply, batch.series, best.score, now_ns)
+        return replace(best, score=self._ask("feedback", apply, best.score))
+
+    def failing(self, now_ns: int) -> dict[str, str]:
+        """The parts that failed within the last minute, and why."""
+        return self.parts.failing(now_ns)
+
+    def census(self) -> dict[str, dict[str, int]]:
+        """By detector that has models of its own: how many there are, by state."""
+        return {name: each.census() for name, each in self.detectors.items() if isinstance(each, _Peopled)}
 
     def joint(self, batch: Batch, scores: Scores) -> NodeScores | None:
         """Score the ticks of nodes that close with these samples; what is late belongs to none.
@@ -94,60 +100,57 @@ class Detection:
         """
         if self.nodes is None:
             return None
-        rows = np.flatnonzero(~batch.late & _looked_at(batch.time_ns, scores.interval_s))
+        rows = np.flatnonzero(~batch.late & looked_at(batch.time_ns, scores.interval_s))
         if not len(rows):
             return None
-        try:
-            return self.nodes.score_learn(batch.series[rows], batch.time_ns[rows], batch.value[rows])
-        except Exception:  # noqa: BLE001  as above
-            self.counts[ERRORS, "node"] += 1
-            return None
+        look = partial(self.nodes.score_learn, batch.series[rows], batch.time_ns[rows], batch.value[rows])
+        return self._ask("node", look, None)
 
     def told(self, found: NodeScores, rows: Int32s, batch: Batch, scores: Scores) -> list[Joint]:
         """Some ticks, for people: with the series that have most to do with each.
 
         How often a node speaks is told by the samples of the batch that closed its tick.
         """
-        return [
-            self._tell(found, row, self._usual_s(int(found.node[row]), batch, scores))
-            for row in rows.tolist()
-        ]
+        tell = partial(joint, self.table, found, batch, scores)
+        told = [self._ask("node", partial(tell, row), None) for row in rows.tolist()]
+        return [each for each in told if each is not None]
 
     def announce(self, place: Resource, now_ns: int) -> None:
         """Something was done at a place by ourselves: what it is like from now on is its new normal."""
-        self._anew(self.changes.announce(place, now_ns).ids)
+        self._now_ns = now_ns
+        self._anew(self._ask("changes", lambda: self.changes.announce(place, now_ns).ids, _NOBODY))
 
     def forget(self, ids: Int32s) -> None:
         """Series whose ids may be given to others."""
-        for detector in self.detectors.values():
-            detector.forget(ids)
-        if self.nodes is not None:
-            self.nodes.forget(ids)
-        if self.shifts is not None:
-            self.shifts.forget(ids)
-        self.changes.forget(ids)
-        self.feedback.forget(ids)
+        for name, part in self._learners().items():
+            self._ask(name.removeprefix(_DETECTORS), partial(part.forget, ids), None)
+        self._ask("feedback", partial(self.feedback.forget, ids), None)
 
     def state(self) -> dict[str, State]:
         """What was learned, by stage; copies. What operators said is not in it: it is heard again."""
-        states = {f"detect.{name}": detector.state() for name, detector in self.detectors.items()}
-        if self.nodes is not None:
-            states["detect.node"] = self.nodes.state()
-        if self.shifts is not None:
-            states["shifts"] = self.shifts.state()
-        return states | {"changes": self.changes.state()}
+        found = {
+            name: self._ask(name.removeprefix(_DETECTORS), part.state, None)
+            for name, part in self._learners().items()
+        }
+        return {name: state for name, state in found.items() if state is not None}
 
     def restore(self, states: Mapping[str, State]) -> None:
         """Take up a `state`; what is not in it starts with nothing learned. ValueError with the reason."""
-        for name, detector in self.detectors.items():
-            if f"detect.{name}" in states:
-                detector.restore(states[f"detect.{name}"])
-        if self.nodes is not None and "detect.node" in states:
-            self.nodes.restore(states["detect.node"])
-        if self.shifts is not None and "shifts" in states:
-            self.shifts.restore(states["shifts"])
-        if "changes" in states:
-            self.changes.restore(states["changes"])
+        for name, part in self._learners().items():
+            if name in states:
+                part.restore(states[name])
+
+    def _learners(self) -> dict[str, "_Learner"]:
+        """What has a state, by its name in a snapshot."""
+        found: dict[str, _Learner] = {f"{_DETECTORS}{name}": each for name, each in self.detectors.items()}
+        if self.nodes is not None:
+            found[f"{_DETECTORS}node"] = self.nodes
+        if self.shifts is not None:
+            found["shifts"] = self.shifts
+        return found | {"changes": self.changes}
+
+    def _ask(self, part: str, what: Callable[[], _T], otherwise: _T) -> _T:
+        return self.parts.ask(part, self._now_ns, what, otherwise)
 
     def _adopt(self, batch: Batch) -> None:
         """Series that nobody has seen begin with what their peers know."""
@@ -160,50 +163,44 @@ class Detection:
             prior = peers.prior(ids)
             bank.adopt(ids, prior.mean, np.hypot(prior.sd, prior.between), batch.time_ns[new[first]])
 
-    def _relearn(self, batch: Batch, now_ns: int) -> None:
+    def _relearn(self, batch: Batch) -> None:
+        now_ns = self._now_ns
         if len(batch.series):
-            self._anew(self.changes.observe(batch.series, batch.value, now_ns).ids)
+            observe = partial(self.changes.observe, batch.series, batch.value, now_ns)
+            self._anew(self._ask("changes", lambda: observe().ids, _NOBODY))
         if self.shifts is not None:
-            moved = self.shifts.observe(batch.series, batch.value)
-            self._anew(self.changes.shifted(moved, now_ns).ids)
+            moved = self._ask("shifts", partial(self.shifts.observe, batch.series, batch.value), _NOBODY)
+            self._anew(self._ask("changes", lambda: self.changes.shifted(moved, now_ns).ids, _NOBODY))
 
     def _anew(self, ids: Int32s) -> None:
         if not len(ids):
             return
         self.counts["edgeobs_series_relearned_total",] += len(ids)
-        for detector in self.detectors.values():
+        for name, detector in self.detectors.items():
             if isinstance(detector, SeriesBank):
-                detector.relearn(ids)
+                self._ask(name, partial(detector.relearn, ids), None)
         if self.nodes is not None:
             nodes = np.unique(self.table.node[ids])
-            self.nodes.relearn(nodes[nodes >= 0])
-
-    def _usual_s(self, node: int, batch: Batch, scores: Scores) -> float:
-        if not len(scores.interval_s):
-            return LOOK_S
-        mine = scores.interval_s[self.table.node[batch.series] == node]
-        return max(LOOK_S, float(np.median(mine))) if len(mine) else LOOK_S
-
-    def _tell(self, found: NodeScores, row: int, usual_s: float) -> Joint:
-        mine = slice(int(found.first[row]), int(found.first[row + 1]))
-        share, series = found.share[mine], found.series[mine]
-        strongest = np.argsort(-share, kind="stable")[:_PARTS]
-        total = float(np.maximum(share, 0.0).sum()) or 1.0
-        parts = tuple(
-            (self.table[int(series[at])].text()[:_TEXT], float(share[at]) / total)
-            for at in strongest.tolist()
-        )
-        place = self.table.nodes[int(found.node[row])].resource.place()
-        at_ns, score, raw = int(found.time_ns[row]), float(found.score[row]), float(found.raw[row])
-        return Joint(place, at_ns, score, raw, usual_s, parts)
+            self._ask("node", partial(self.nodes.relearn, nodes[nodes >= 0]), None)
 
 
-def _looked_at(time_ns: Int64s, interval_s: Floats) -> Bools:
-    """One sample of each series in every `LOOK_S` seconds of its own time, whatever the batches."""
-    if not len(interval_s):
-        return np.ones(len(time_ns), np.bool_)
-    since = time_ns % int(LOOK_S * SECOND)
-    return (since < interval_s * SECOND) | (interval_s >= LOOK_S)
+@runtime_checkable
+class _Peopled(Protocol):
+    def census(self) -> dict[str, int]: ...
+
+
+class _Learner(Protocol):
+    def forget(self, ids: Int32s) -> None: ...
+    def state(self) -> State: ...
+    def restore(self, state: State) -> None: ...
+
+
+def _with(best: Scores | None, detector: Detector, batch: Batch) -> Scores:
+    """The higher of what was found so far and what a detector finds. ValueError when it finds too little."""
+    scores = detector.score_learn(batch.series, batch.time_ns, batch.value)
+    if len(scores.score) != len(batch.series):
+        raise ValueError(f"{len(scores.score)} scores of {len(batch.series)} samples")
+    return scores if best is None else higher(best, scores)
 
 
 def higher(one: Scores, other: Scores) -> Scores:

@@ -134,3 +134,39 @@ def test_what_an_operator_should_know(site: Any) -> None:
     made.open()
     it.publish()
     assert it.published().status.notices == ()
+
+
+def test_what_detection_goes_on_without(site: Any) -> None:
+    made = site()
+    made.open()
+    it = board(made)
+
+    def broken(*_: Any) -> None:
+        raise RuntimeError("no luck")
+
+    made.pipeline.detection.changes.observe = broken
+    made.second()
+    it.publish()
+    assert it.published().status.notices == ("detection goes on without changes: RuntimeError: no luck",)
+    assert metrics(it, "edgeobs_detector_errors_total") == {("changes",): 1}
+    assert made.pipeline.scored > 0
+
+
+MODELS = """
+detectors:
+  odd:
+    model: anomaly.StandardAbsoluteDeviation
+    max_models: 3
+"""
+
+
+def test_how_many_models_there_are_and_how_many_found_no_room(site: Any) -> None:
+    pytest.importorskip("river")
+    made = site(MODELS)
+    made.open()
+    it = board(made)
+    made.seconds(3)
+    it.publish()
+    series = len(made.pipeline.table)
+    assert metrics(it, "edgeobs_models") == {("river.odd", "alive"): 3, ("river.odd", "failing"): 0}
+    assert metrics(it, "edgeobs_models_left_out_total") == {("river.odd",): series - 3}

@@ -10,12 +10,12 @@ from edgeobs.detect.bank import SeriesBank
 from edgeobs.detect.change_signs import ChangeSettings
 from edgeobs.detect.changes import Changes
 from edgeobs.detect.contract import State
-from edgeobs.detect.detection import LOOK_S
 from edgeobs.detect.feedback import Entry, Feedback, FeedbackSettings, Target
 from edgeobs.detect.node import NodeBank
 from edgeobs.detect.peer_groups import PeerSettings
 from edgeobs.detect.peers import Peers
 from edgeobs.detect.shifts import Shifts, ShiftSettings
+from edgeobs.detect.whole import LOOK_S
 from edgeobs.series import SeriesTable
 from edgeobs.signals import (
     SECOND,

@@ -55,7 +55,8 @@ class ModelDetector:
     names
         Identities by series id; None: every series is wanted, and ``per`` is series.
     counts
-        Gets ``edgeobs_detector_errors_total`` for every failure of a model.
+        Gets ``edgeobs_detector_errors_total`` for every failure of a model, and
+        ``edgeobs_models_left_out_total`` for every series that found no room, each time it was looked at.
     name
         Its label there.
 
@@ -71,7 +72,6 @@ class ModelDetector:
         self.settings, self.names, self.name = settings, names, name
         self.counts = Counts() if counts is None else counts
         self.drifted: deque[Drift] = deque(maxlen=_MOST_DRIFTS)
-        self.left_out = 0  # series that found no room, once for each time they were looked at
         self._make = recipe(settings)
         self._drifts = self._make().kind in {"drift", "binary"}
         self._slots: Int32s = np.zeros(0, np.int32)
@@ -122,6 +122,11 @@ class ModelDetector:
         """Series whose model failed and waits to be built anew, and why."""
         return {n: entity.reason for entity in self._entities.values() if entity.reason for n in entity.names}
 
+    def census(self) -> dict[str, int]:
+        """How many models there are: that are asked or will be, and that failed and wait."""
+        failing = sum(bool(entity.reason) for entity in self._entities.values())
+        return {"alive": len(self._entities) - failing, "failing": failing}
+
     def state(self) -> State:
         """A copy of what outlives a restart: which series share a model, and the tails."""
         used = int(np.flatnonzero(self._slots != NEW).max(initial=-1)) + 1
@@ -167,7 +172,7 @@ class ModelDetector:
         if slot is None:
             slot = self._free[-1] if self._free else len(self._entities)
         if slot >= self.settings.max_models or not self._joined(number, key, slot):
-            self.left_out += 1
+            self.counts["edgeobs_models_left_out_total", self.name] += 1
             return UNWANTED
         return slot
 
