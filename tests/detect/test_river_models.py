@@ -382,7 +382,7 @@ def test_models_are_per_workload_and_of_the_series_that_are_named() -> None:
     # Nodes 0 and 2 run one workload, with metrics of the same name; node 1 another: no room.
     assert sorted(entity.names) == [0, 1, 20, 21]
     assert set(entity.names.values()) == {"metric_0", "metric_1", "metric_0#2", "metric_1#2"}
-    assert detector.left_out == 1
+    assert detector.counts["edgeobs_models_left_out_total", "river"] == 1
     detector.forget(np.array([0, 1, 20, 21], np.int32))
     feed(detector, [(10, 6, 1.0)])
     assert [sorted(e.names) for e in detector._entities.values()] == [[10]]
