@@ -1,10 +1,12 @@
 """The default detector of single series: level, drift, time of day, shape, flatline."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeobs import jit
 from edgeobs.columns import rounds
@@ -38,6 +40,8 @@ ADOPTED = 4
 """Samples until the first score of a series that began with what others know."""
 LARGEST = 1e37
 """Values are cut to ±this: single precision holds them, and differences of them."""
+_AT_ONCE = 2500
+"""Samples taken through columns at once: all that is computed of them stays in a cache of 2 MiB."""
 _KERNELS = ("bank_kernel", "law", "sample", "season", "shapes", "memory")
 
 
@@ -141,7 +145,7 @@ class SeriesBank:
                 np.empty(len(FIELDS)), np.empty(memory.LAGS), score, expected, spread, view, interval,
             )  # fmt: skip
             return Scores(score, expected, spread, view, interval)
-        for index in rounds(series):
+        for index in _pieces(rounds(series), n):
             found = bank_columns.run(
                 self.memory, series[index], time_ns[index], phase[index], value[index], learn=learn
             )
@@ -159,3 +163,11 @@ class SeriesBank:
         found.interval_s[which] = inner.interval_s
         found.expected[which], found.spread[which] = inner.expected, inner.spread
         return found
+
+
+def _pieces(indexes: Iterable[slice | NDArray[np.intp]], n: int) -> Iterator[slice | NDArray[np.intp]]:
+    """The same samples, at most `_AT_ONCE` an index."""
+    for index in indexes:
+        for at in range(0, n if isinstance(index, slice) else len(index), _AT_ONCE):
+            piece = slice(at, at + _AT_ONCE)
+            yield piece if isinstance(index, slice) else index[piece]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from edgeobs.detect import law, sample, season, shapes
-from edgeobs.detect.memory import PAST, UNKNOWN, Memory, wipe_season
+from edgeobs.detect.memory import PAST, ROW, UNKNOWN, Memory, wipe_season
 from edgeobs.detect.sample import (
     LONG_MEAN,
     LONG_SD,
@@ -22,22 +22,18 @@ def run(
     memory: Memory, series: Int32s, time_ns: Int64s, phase: Floats, value: Floats, *, learn: bool
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """Score, expected, spread and view of each; no series occurs twice."""
-    r = np.concatenate([memory.reals[series], memory.bytes[series]], axis=1, dtype=np.float64).T.copy()
+    held = Memory(memory.seen_as(np.int64)[series].view(ROW)[:, 0])
+    r = np.concatenate([held.reals.T, held.bytes.T], dtype=np.float64)
     n = r[N].copy()
-    gap = np.where(n > 0, np.maximum(time_ns - memory.at_ns[series], 0) * 1e-9, 0.0)
+    gap = np.where(n > 0, np.maximum(time_ns - held.at_ns, 0) * 1e-9, 0.0)
     least = law.floor(r[SIZE], r[RESOLUTION])
     wide = law.spread(r[LONG_SD], law.LONG_SHARE, r[WHOLE_SD], least)
     apart = law.ratio(value - r[LONG_MEAN], wide)
-    row, hours, day, days = (
-        memory.shapes[series],
-        memory.hours[series],
-        memory.day[series],
-        memory.days[series],
-    )
+    row, hours, day, days = held.shapes.copy(), held.hours, held.day, held.days
     row[sample.broken(r, gap), PAST:] = UNKNOWN
     shape, whole = shapes.newest(row, apart)
-    distance, which = shapes.nearest(row, shape)
-    odd = shapes.surprise(row, distance, r[NOVELTY], whole, n)
+    distance, which, full = shapes.nearest(row, shape)
+    odd = shapes.surprise(distance, r[NOVELTY], whole & full, n)
     hour, bucket, seasonal = season.usual(hours, day, days, phase)
     score, expected, spread, view = sample.step(
         r, value, gap, least, wide, apart, hour, bucket, seasonal, odd
@@ -55,15 +51,9 @@ def run(
     shapes.learn(row, shape, distance, which, r[NOVELTY], learns)
     r[NOVELTY] = shapes.learn_novelty(r[NOVELTY], distance, n, learns)
     shapes.remember(row, apart)
-    memory.shapes[series] = row
-    memory.hours[series], memory.day[series], memory.days[series] = hours, day, days
-    anew = series[r[N] == 0]
-    if len(anew):
-        wipe_season(memory, anew)
-        hours, day, days = memory.hours[series], memory.day[series], memory.days[series]
+    wipe_season(held, np.flatnonzero(r[N] == 0))
     season.learn(hours, day, days, phase, value, r[WHOLE], np.maximum(r[WHOLE_SD], least))
-    memory.hours[series], memory.day[series], memory.days[series] = hours, day, days
-    memory.reals[series] = r[:WHOLE_NUMBERS].T
-    memory.bytes[series] = r[WHOLE_NUMBERS:].T
-    memory.at_ns[series] = time_ns
+    held.shapes[:], held.at_ns[:] = row, time_ns
+    held.reals[:], held.bytes[:] = r[:WHOLE_NUMBERS].T, r[WHOLE_NUMBERS:].T
+    memory.seen_as(np.int64)[series] = held.seen_as(np.int64)
     return outputs

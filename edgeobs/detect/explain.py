@@ -176,8 +176,8 @@ def _shape(seen: _Seen) -> View:
     r, row = seen.r, seen.row["shapes"].copy()
     row[seen.broken, PAST:] = UNKNOWN
     shape, whole = shapes.newest(row, _apart(seen))
-    distance, which = shapes.nearest(row, shape)
-    odd = shapes.surprise(row, distance, r[NOVELTY], whole, r[N])
+    distance, which, full = shapes.nearest(row, shape)
+    odd = shapes.surprise(distance, r[NOVELTY], whole & full, r[N])
     decades = law.decades(np.sqrt(np.maximum(odd, 0.0)), r[SHAPE_T], r[SHAPE_E])
     nearest = row[:, PAST].astype(np.float64) + row[0, which]  # its first step, from the newest value
     unit = _wide(seen) / shapes.GRAIN

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgeobs.detect import law
 from edgeobs.detect.memory import LAGS, PAST, SHAPES, UNKNOWN, USES
-from edgeobs.signals import Bools, Floats
+from edgeobs.signals import Bools, Floats, Int32s
 
 GRAIN = 15.0  # units a spread
 FARTHEST = 4.0 * GRAIN
@@ -18,6 +18,7 @@ VIGILANCE = 3.0  # times the usual squared distance: farther is another shape
 LEAST = 0.01 * LAGS * GRAIN * GRAIN  # squared distance that is no distance
 MOST_USES = 127
 SLOW = 8.0  # a shape moves an eighth of the way
+_NONE = 1 << 23  # farther than any shape
 
 Shapes = NDArray[np.int8]
 
@@ -29,45 +30,56 @@ def units(apart: Floats) -> NDArray[np.int16]:
 
 def newest(row: Shapes, apart: Floats) -> tuple[Shapes, Bools]:
     """The shape that this value completes, int8[n, 4], and whether its past is known."""
-    past = row[:, PAST:].astype(np.int16)
-    lags = np.column_stack([units(apart), past])
-    shape = np.column_stack([lags[:, :-1] - lags[:, 1:], lags[:, -1]]).astype(np.int8)
-    return shape, (past != UNKNOWN).all(axis=1)
+    past = row[:, PAST:].T
+    lags = np.empty((LAGS, len(row)), np.int16)
+    lags[0], lags[1:] = units(apart), past
+    lags[:-1] -= lags[1:]
+    return lags.astype(np.int8).T, (past != UNKNOWN).all(axis=0)
 
 
-def nearest(row: Shapes, shape: Shapes) -> tuple[Floats, NDArray[np.intp]]:
-    """Squared distance to the nearest shape in use, +inf when there is none; and which it is."""
-    known = row[:, :USES].reshape(-1, LAGS, SHAPES).astype(np.int32)
-    apart = known - shape[:, :, None].astype(np.int32)
-    distance = np.where(row[:, USES:PAST] > 0, (apart * apart).sum(axis=1).astype(np.float64), np.inf)
-    which = distance.argmin(axis=1)
-    return distance[np.arange(len(row)), which], which
+def nearest(row: Shapes, shape: Shapes) -> tuple[Floats, Int32s, Bools]:
+    """Squared distance to the nearest shape in use, +inf when there is none; which it is; are all in use.
+
+    Single precision is exact: distances are whole numbers, and with their place in four bits below 2²³.
+    """
+    known = row[:, :PAST].T.copy()
+    unused = known[USES:] <= 0
+    apart = known[:USES].reshape(LAGS, SHAPES, -1).astype(np.float32)
+    apart -= shape.T[:, None]
+    apart *= apart
+    found = apart.sum(axis=0)
+    found *= 16.0
+    found += np.arange(SHAPES, dtype=np.float32)[:, None]
+    np.copyto(found, _NONE, where=unused)
+    best = found.min(axis=0).astype(np.int32)
+    return np.where(best < _NONE, best >> 4, np.inf), best & 15, ~unused.any(axis=0)
 
 
-def surprise(row: Shapes, distance: Floats, novelty: Floats, known: Bools, n: Floats) -> Floats:
-    """Distance relative to what is usual; −1 while the series does not know twelve shapes."""
-    ready = known & (row[:, USES:PAST] > 0).all(axis=1) & (n >= 2.0 * law.WARM)
+def surprise(distance: Floats, novelty: Floats, known: Bools, n: Floats) -> Floats:
+    """Distance relative to what is usual; −1 while the past or twelve shapes are not ``known``."""
+    ready = known & (n >= 2.0 * law.WARM)
     usual = np.sqrt(np.where(ready, distance, 0.0) / (novelty + LEAST))
     return np.where(ready, usual, -1.0)
 
 
 def learn(
-    row: Shapes, shape: Shapes, distance: Floats, which: NDArray[np.intp], novelty: Floats, learns: Bools
+    row: Shapes, shape: Shapes, distance: Floats, which: Int32s, novelty: Floats, learns: Bools
 ) -> None:
     """Move the nearest towards the newest, or let the newest take a place; ``row`` is changed."""
     at = np.flatnonzero(learns)
     uses = row[:, USES:PAST]
     another = distance[at] > VIGILANCE * novelty[at]
-    free = uses[at] == 0
-    place = np.where(free.any(axis=1), free.argmax(axis=1), uses[at].argmin(axis=1))
-    takes = another & (uses[at, place] <= 1)
-    fades = another & ~takes
-    uses[at[fades], place[fades]] = uses[at[fades], place[fades]].astype(np.int16) * 9 // 10
-    series, slot = at[takes], place[takes]
+    far = at[another]
+    place = uses[far].argmin(axis=1)
+    takes = uses[far, place] <= 1
+    fades = ~takes
+    uses[far[fades], place[fades]] = uses[far[fades], place[fades]].astype(np.int16) * 9 // 10
+    series, slot = far[takes], place[takes]
     for lag in range(LAGS):
         row[series, lag * SHAPES + slot] = shape[series, lag]
     uses[series, slot] = 1
-    series, slot = at[~another], which[at[~another]]
+    series = at[~another]
+    slot = which[series]
     for lag in range(LAGS):
         old = row[series, lag * SHAPES + slot].astype(np.float64)
         row[series, lag * SHAPES + slot] = np.rint(old + (shape[series, lag] - old) / SLOW)
