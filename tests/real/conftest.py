@@ -1,0 +1,55 @@
+"""What the tests against a real control plane share: one for all of them, nodes and a namespace for each."""
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from tests.real.api import Api, wait
+from tests.real.control_plane import QUICK, ControlPlane
+from tests.real.fault_proxy import FaultProxy
+from tests.real.nodes import LEASES, Nodes
+from tests.real.parts import MissingPartsError, find
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> Iterator[ControlPlane]:
+    """The one of this run, with QUICK timing; skips the test where its programs are missing."""
+    try:
+        parts = find()
+    except MissingPartsError as missing:
+        pytest.skip(str(missing))
+    with ControlPlane(timing=QUICK, parts=parts) as plane:
+        yield plane
+
+
+@pytest.fixture
+def api(control_plane: ControlPlane) -> Api:
+    """The administrator's way to the API server."""
+    return control_plane.api
+
+
+@pytest.fixture
+def nodes(api: Api) -> Iterator[Nodes]:
+    """No nodes yet; those that a test makes are removed after it."""
+    yield Nodes(api)
+    api.delete("/api/v1/nodes")
+    api.delete(LEASES)
+
+
+@pytest.fixture
+def namespace(api: Api) -> Iterator[str]:
+    """An empty one in which pods can be made; the controller manager removes it after the test."""
+    name = f"test-{secrets.token_hex(4)}"
+    api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    accounts = f"/api/v1/namespaces/{name}/serviceaccounts"
+    wait(f"{name} has an account", lambda: api.items(accounts))
+    yield name
+    api.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture
+def proxy(control_plane: ControlPlane) -> Iterator[FaultProxy]:
+    """A fault proxy before the API server, without faults yet."""
+    with FaultProxy(control_plane.server, control_plane.certificate, control_plane.key) as running:
+        yield running
