@@ -43,16 +43,17 @@ def nearest(row: Shapes, shape: Shapes) -> tuple[Floats, Int32s, Bools]:
     Single precision is exact: distances are whole numbers, and with their place in four bits below 2²³.
     """
     known = row[:, :PAST].T.copy()
-    unused = known[USES:] <= 0
     apart = known[:USES].reshape(LAGS, SHAPES, -1).astype(np.float32)
     apart -= shape.T[:, None]
     apart *= apart
     found = apart.sum(axis=0)
     found *= 16.0
     found += np.arange(SHAPES, dtype=np.float32)[:, None]
-    np.copyto(found, _NONE, where=unused)
+    np.copyto(found, _NONE, where=known[USES:] <= 0)
     best = found.min(axis=0).astype(np.int32)
-    return np.where(best < _NONE, best >> 4, np.inf), best & 15, ~unused.any(axis=0)
+    distance: Floats = np.where(best < _NONE, best >> 4, np.inf)
+    full: Bools = (known[USES:] > 0).all(axis=0)
+    return distance, best & 15, full
 
 
 def surprise(distance: Floats, novelty: Floats, known: Bools, n: Floats) -> Floats:
