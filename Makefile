@@ -6,10 +6,10 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench clean lock
+.PHONY: help setup demo test real-parts lint bench clean lock
 
 help: ## What each target does
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.run: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "edgeobs needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Name another: make PYTHON=python3.12 …"; exit 1; }
@@ -33,6 +33,9 @@ demo: $(VENV)/.run ## Watch it work on this machine and a simulated site (ARGS=-
 
 test: $(VENV)/.dev ## Run every test that can run here; the rest is skipped with a reason
 	@$(BIN)/python -m pytest $(ARGS)
+
+real-parts: ## Build what the tests against a real Kubernetes need (with Go; some 15 minutes, once)
+	@$(PYTHON) -m tests.real.parts
 
 lint: $(VENV)/.dev ## Ruff, mypy strict, import-linter
 	@$(BIN)/ruff check .

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 TOOLS = ("bash", "chmod", "dirname", "env", "mkdir", "mktemp", "rm", "sleep", "tee", "timeout")
-INSTALLED = ("prometheus", "promtool", "prometheus-alertmanager", "chromium", "shellcheck")
+INSTALLED = ("prometheus", "promtool", "prometheus-alertmanager", "chromium", "etcd", "openssl", "shellcheck")
 
 
 class Machine:
@@ -64,9 +64,9 @@ def test_it_lints_tests_and_demonstrates_in_that_order(machine: Machine) -> None
     done = machine.run()
     assert done.returncode == 0, done.stdout + done.stderr
     targets = [line.split(maxsplit=2)[2] for line in machine.called("make")]
-    assert targets == ["setup", "lint", "test", "demo ARGS=--once"]
+    assert targets == ["setup", "real-parts", "lint", "test", "demo ARGS=--once"]
     assert "nothing to install" in done.stdout
-    for name in ("bootstrap", "lint", "test", "demo"):
+    for name in ("bootstrap", "real-parts", "lint", "test", "demo"):
         assert f"\n{name} " in done.stdout.split("== timings")[1]
 
 
@@ -83,6 +83,15 @@ def test_a_failure_ends_it_and_is_named(machine: Machine) -> None:
     assert done.returncode == 2
     assert "FAILED in: test" in done.stdout
     assert not [line for line in machine.called("make") if "demo" in line]
+
+
+def test_parts_that_cannot_be_built_fail_it_once_the_rest_has_been_run(machine: Machine) -> None:
+    machine.stand_in("make", "[[ $* != *real-parts* ]] || exit 2")
+    done = machine.run()
+    assert done.returncode == 1
+    assert "FAILED: real-parts;" in done.stdout
+    assert "FAILED in: real-parts (exit 1)" in done.stdout
+    assert [line for line in machine.called("make") if "demo" in line]
 
 
 def test_what_is_missing_is_installed_with_retries_and_no_service_is_started(machine: Machine) -> None:
