@@ -15,7 +15,8 @@ class Call:
     """One mutation.
 
     ``version`` and ``ref.uid``, where given, are preconditions: the server refuses with 409 when the object
-    is another by now. ``patch`` is a JSON merge patch (RFC 7386) under our own field manager; ``evict`` is
+    is another by now. ``patch`` is a JSON merge patch (RFC 7386) under our own field manager, or, where
+    ``strategic``, a strategic merge patch, for lists with keys such as a status' conditions; ``evict`` is
     the Eviction API (policy/v1) with ``preconditions.uid``; ``update`` replaces the whole object.
     """
 
@@ -24,6 +25,7 @@ class Call:
     body: Json = field(default_factory=dict)
     version: str = ""
     subresource: str = ""  # status, scale, eviction
+    strategic: bool = False
     says: str = ""  # for people: "cordon edge-7"
 
 

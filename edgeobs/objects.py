@@ -33,6 +33,7 @@ class Taint(NamedTuple):
     key: str
     value: str
     effect: Effect
+    added: str = ""  # timeAdded, as the API has it
 
     def __str__(self) -> str:
         return f"{self.key}={self.value}:{self.effect}" if self.value else f"{self.key}:{self.effect}"
@@ -89,6 +90,7 @@ class Node:
     annotations: Labels = field(default_factory=dict)
     taints: tuple[Taint, ...] = ()
     unschedulable: bool = False
+    cordoned_by: str = ""  # the field manager that owns spec.unschedulable; empty: unknown
     ready: Truth = "Unknown"
     allocatable: Amounts = field(default_factory=dict)
     conditions: Mapping[str, Truth] = field(default_factory=dict)  # all, ours too, but Ready

@@ -145,6 +145,7 @@ class Batch:
     time_ns: Int64s
     value: Floats
     late: Bools  # its time is long past on our clock: scored, never acted upon
+    restarted: Int32s = field(default_factory=lambda: np.zeros(0, np.int32))  # series that tell a new start
 
     @staticmethod
     def none() -> "Batch":
@@ -279,7 +280,10 @@ class Incident:
     simulated: bool = False
 
 
-Verb = Literal["cordon", "taint", "reschedule", "failover"]
+Verb = Literal[
+    "notify", "annotate", "playbook", "cordon", "uncordon", "taint", "reschedule", "drain", "release",
+    "failover",
+]  # fmt: skip
 Verdict = Literal["allowed", "held", "denied"]
 
 
@@ -318,6 +322,8 @@ class Decision:
     evidence_ns: int = 0  # when the last byte of the request that carried the evidence had arrived
     recorded_ns: int = 0  # when it was durable; 0 until then
     steady_ns: int = 0  # when it was decided on the clock of budgets (`remediate.Ledger`); 0 is unknown
+    uid: str = ""  # of the target node, as the cluster listed it then; empty: it is no single node
+    undoes: str = ""  # of an uncordon: the decision whose marks are taken back
 
     def text(self) -> str:
         """``would cordon edge-17: …``, ``held: …``, ``denied: …``."""

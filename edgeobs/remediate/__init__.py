@@ -1,7 +1,7 @@
 """What would be done about an incident, whether it may be, and what came of it."""
 
 from edgeobs.remediate.cluster import MemoryCluster
-from edgeobs.remediate.fleet import ClusterNode, FleetView, NodeView, ZoneView, fleet_view
+from edgeobs.remediate.fleet import ClusterView, FleetView, NodeView, ZoneView, fleet_view
 from edgeobs.remediate.guard import Guard
 from edgeobs.remediate.ledger import Ledger
 from edgeobs.remediate.policies import POLICIES, Policy
@@ -10,7 +10,7 @@ from edgeobs.remediate.settings import Settings
 
 __all__ = [
     "POLICIES",
-    "ClusterNode",
+    "ClusterView",
     "FleetView",
     "Guard",
     "Ledger",

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from edgeobs.remediate.fleet import ClusterNode, Place
+from edgeobs.objects import Node, Taint
 from edgeobs.remediate.settings import Settings
 from edgeobs.signals import Decision, Heartbeat, Outcome, Resource
 
@@ -25,17 +25,17 @@ class MemoryCluster:
 
     def __init__(self, settings: Settings, limit: int = 10_000) -> None:
         self._settings, self._limit = settings, limit
-        self._nodes: dict[Place, ClusterNode] = {}
+        self._nodes: dict[tuple[str, str], Node] = {}
         self._done: dict[str, Outcome] = {}
 
-    def nodes(self) -> list[ClusterNode]:
+    def nodes(self) -> list[Node]:
         """All nodes as they are now."""
         return list(self._nodes.values())
 
-    def put(self, node: ClusterNode) -> None:
+    def put(self, node: Node) -> None:
         """Add or replace a node, as a person with kubectl would."""
         known = self._nodes.get((node.cluster, node.name))
-        version = known.version + 1 if known else node.version
+        version = str(int(known.version) + 1) if known else node.version
         self._nodes[node.cluster, node.name] = replace(node, version=version)
 
     def learn(self, beats: Iterable[Heartbeat], *, opted_in: bool = False) -> None:
@@ -48,9 +48,11 @@ class MemoryCluster:
             if key in self._nodes or len(self._nodes) >= self._limit:
                 continue
             labels = {self._settings.zone_label: place.zone} if place.zone else {}
-            annotations = {self._settings.opt_in_annotation: "enabled"} if opted_in else {}
+            annotations = {self._settings.opt_in: "enabled"} if opted_in else {}
             uid = f"memory-{len(self._nodes)}"
-            self._nodes[key] = ClusterNode(place.cluster, place.node, uid, 1, labels, annotations)
+            self._nodes[key] = Node(
+                place.node, uid, "1", labels, annotations, ready="True", cluster=place.cluster
+            )
 
     def forget(self, places: Iterable[Resource]) -> None:
         """Nodes that are long gone."""
@@ -79,7 +81,7 @@ class MemoryCluster:
         node = self._nodes.get((action.target.cluster, action.target.node))
         if node is None:
             return False, f"no node {action.target.node!r}"
-        if node.annotations.get(self._settings.opt_in_annotation) != "enabled":
+        if node.annotations.get(self._settings.opt_in) != "enabled":
             return False, f"{node.name} has not opted in any more"
         if action.verb == "cordon" and node.unschedulable:
             return False, f"{node.name} is cordoned already; it is left as it is"
@@ -87,12 +89,12 @@ class MemoryCluster:
         return True, f"patched {node.name}: {patch}"
 
 
-def _patched(node: ClusterNode, patch: Iterable[tuple[str, str]], incident: str) -> ClusterNode:
-    annotations = node.annotations | {_INCIDENT: incident}
+def _patched(node: Node, patch: Iterable[tuple[str, str]], incident: str) -> Node:
+    annotations = {**node.annotations, _INCIDENT: incident}
     taints, unschedulable = node.taints, node.unschedulable
     for path, value in patch:
         if path == "/spec/unschedulable":
             unschedulable = value == "true"
-        elif path == "/spec/taints/-" and value not in taints:
-            taints = (*taints, value)
+        elif path == "/spec/taints/-" and value not in map(str, taints):
+            taints = (*taints, Taint(value.partition("=")[0], "", "NoSchedule"))
     return replace(node, annotations=annotations, taints=taints, unschedulable=unschedulable)

@@ -1,9 +1,11 @@
 """What the guard knows of the world at one moment: plain data, built anew for every look. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
+from edgeobs.objects import Inventory, Node, Truth
+from edgeobs.remediate.marks import Marks, acted_ns, read
 from edgeobs.remediate.settings import Settings
 from edgeobs.signals import Heartbeat, HeartState, Resource
 
@@ -11,18 +13,20 @@ Place = tuple[str, str]
 """(cluster, zone) or (cluster, node)."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterNode:
-    """A node as the Kubernetes API has it."""
+class ClusterView(Protocol):
+    """A cluster as a cache has it; safe to ask from any thread."""
 
-    cluster: str
-    name: str
-    uid: str
-    version: int  # resourceVersion
-    labels: dict[str, str] = field(default_factory=dict)
-    annotations: dict[str, str] = field(default_factory=dict)
-    taints: tuple[str, ...] = ()  # key=value:effect
-    unschedulable: bool = False
+    def nodes(self) -> list[Node]:
+        """All nodes, with the name that their cluster has in telemetry."""
+        ...
+
+    def inventory(self) -> Inventory:
+        """Everything that is kept of it."""
+        ...
+
+    def age_ns(self, now_ns: int) -> int:
+        """How long ago the oldest part of it was surely true; 0: it is the truth itself."""
+        ...
 
 
 class NodeView(NamedTuple):
@@ -37,6 +41,10 @@ class NodeView(NamedTuple):
     cordoned: bool
     state: HeartState | Literal["unheard"]
     heard_ns: int
+    uid: str = ""
+    ready: Truth = "True"  # as the cluster says; anything but "True" is not ready
+    marks: Marks | None = None  # ours, whichever replica put them
+    acted_ns: int = 0  # when any replica last acted on it, as the node has it; 0: never
 
     @property
     def silent(self) -> bool:
@@ -71,6 +79,10 @@ class FleetView:
     nodes: dict[Place, NodeView]
     zones: dict[Place, ZoneView]
     journal: str = ""  # why decisions cannot be made durable; empty while they can
+    age_ns: int = 0  # of the view of the cluster
+    leader: str = ""  # why we do not act for the cluster; empty: we do
+    vetoed: Mapping[str, str] = field(default_factory=dict)  # incident → who, and why
+    paused: str = ""  # why everything is held, besides the setting
 
     # Made once: every rule on every action asks.
     _members: dict[Place, list[NodeView]] = field(init=False, default_factory=dict, compare=False)  # by zone
@@ -106,7 +118,12 @@ class FleetView:
 
 
 def fleet_view(
-    beats: Iterable[Heartbeat], cluster: Sequence[ClusterNode], settings: Settings, journal: str = ""
+    beats: Iterable[Heartbeat],
+    cluster: Sequence[Node],
+    settings: Settings,
+    journal: str = "",
+    age_ns: int = 0,
+    leader: str = "",
 ) -> FleetView:
     """Join what is heard with what the cluster lists."""
     listed = {(node.cluster, node.name): node for node in cluster}
@@ -114,20 +131,30 @@ def fleet_view(
     nodes = {
         key: _view(key, listed.get(key), heard.get(key), settings) for key in listed.keys() | heard.keys()
     }
-    return FleetView(nodes, _zones(nodes.values()), journal)
+    return FleetView(nodes, _zones(nodes.values()), journal, age_ns, leader)
 
 
-def _view(key: Place, node: ClusterNode | None, beat: Heartbeat | None, settings: Settings) -> NodeView:
+def opted(node: Node, settings: Settings) -> bool:
+    """Whether a node has opted in, by label or annotation."""
+    key = settings.opt_in
+    return "enabled" in (node.labels.get(key), node.annotations.get(key))
+
+
+def _view(key: Place, node: Node | None, beat: Heartbeat | None, settings: Settings) -> NodeView:
     return NodeView(
         cluster=key[0],
         name=key[1],
         listed=node is not None,
         zone=node.labels.get(settings.zone_label, "") if node else "",
         telemetry_zone=beat.place.zone if beat else "",
-        opted_in=node is not None and node.annotations.get(settings.opt_in_annotation) == "enabled",
+        opted_in=node is not None and opted(node, settings),
         cordoned=node is not None and node.unschedulable,
         state=beat.state if beat else "unheard",
         heard_ns=beat.heard_ns if beat else 0,
+        uid=node.uid if node else "",
+        ready=node.ready if node else "Unknown",
+        marks=read(node) if node else None,
+        acted_ns=acted_ns(node) if node else 0,
     )
 
 

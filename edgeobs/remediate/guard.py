@@ -66,6 +66,7 @@ class Guard:
             dry_run=is_dry(scene),
             decided_ns=now_ns,
             steady_ns=self.ledger.steady_ns,
+            uid=scene.targets[0].uid if action.target.node and scene.targets else "",
         )
 
     def record(self, decision: Decision) -> None:

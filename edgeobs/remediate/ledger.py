@@ -41,6 +41,10 @@ class Ledger:
     allowed: dict[Key, Decision] = field(default_factory=dict)  # in flight
     past: list[Decision] = field(default_factory=list)  # allowed, in order of time, for rates and cool-downs
     pending: dict[Key, Decision] = field(default_factory=dict)  # held or denied
+    undoing: dict[Key, Decision] = field(default_factory=dict)  # allowed, of what takes back; free of budgets
+    hands_off: dict[str, str] = field(default_factory=dict)  # incident → what a person undid
+    back_off: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
+    """(cluster, node) → until when on the clock of budgets, and after which incident."""
     last_ns: int = 0  # our clock at the last look; 0: none yet
     steady_ns: int = SECOND  # the clock of budgets
     settled_ns: int = 0  # nothing new before this time of it
@@ -70,6 +74,9 @@ class Ledger:
             self.pending[key] = decision
             return
         self.pending.pop(key, None)
+        if decision.action.verb == "uncordon":
+            self.undoing[key] = decision
+            return
         self.allowed[key] = decision
         self.past.append(decision)
 
@@ -77,11 +84,14 @@ class Ledger:
         """An incident is over: what was in flight for it no longer is; its pending decisions, taken out."""
         for key in [key for key in self.allowed if key.incident == incident]:
             del self.allowed[key]
+        self.hands_off.pop(incident, None)
         return [self.pending.pop(key) for key in list(self.pending) if key.incident == incident]
 
     def revoke(self, decision: Decision) -> None:
         """An allowed decision that was not carried out, nor will be, does not count."""
-        self.allowed.pop(Key(decision.action.incident, decision.action.verb), None)
+        key = Key(decision.action.incident, decision.action.verb)
+        self.allowed.pop(key, None)
+        self.undoing.pop(key, None)
         self.past = [each for each in self.past if each.id != decision.id]
 
     def forget(self, cooldown_s: float) -> None:

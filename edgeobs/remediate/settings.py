@@ -18,23 +18,27 @@ class Settings:
     pause: bool = False
     """Hold every action."""
 
-    verbs: tuple[Verb, ...] = ("cordon", "taint", "reschedule", "failover")
+    verbs: tuple[Verb, ...] = (
+        "notify", "annotate", "playbook", "cordon", "uncordon", "taint", "reschedule", "drain", "release",
+        "failover",
+    )  # fmt: skip
     """Actions that may be considered at all."""
 
     live: tuple[Verb, ...] = ()
-    """Actions that are really carried out once ``dry_run`` is off; the others stay dry."""
+    """Actions that are really carried out once ``dry_run`` is off; the others stay dry. What undoes is live
+    with what it undoes."""
 
     zone_label: str = "topology.kubernetes.io/zone"
     """Node label that names the zone. A node without it is left alone."""
 
-    opt_in_annotation: str = "edgeobs.io/remediation"
-    """Node annotation that must be ``enabled``. A node without it is left alone."""
+    opt_in: str = "edgeobs.io/remediation"
+    """Label or annotation of a node that must be ``enabled``. A node without it is left alone."""
 
     nodes_per_zone: Annotated[int, Ge(0)] | None = 1
     """Nodes of one zone in flight at once: under an action whose incident is not over, or cordoned."""
 
-    cluster_share: Annotated[float, Ge(0), Le(1)] | None = 0.2
-    """Share of a cluster's nodes in flight at once, in [0, 1]; rounded down, but one node where above 0."""
+    cluster_share: Annotated[float, Ge(0), Le(1)] | None = 0.1
+    """Share of a cluster's nodes in flight at once, in [0, 1]; rounded up, as Karpenter's budgets are."""
 
     per_hour: Annotated[int, Ge(0)] | None = 6
     """Actions allowed in any hour, over all clusters."""
@@ -56,3 +60,34 @@ class Settings:
 
     max_pending: Annotated[int, Ge(1)] = 1000
     """Proposals remembered that were not allowed; past it new ones are denied."""
+
+    deadline_s: Annotated[float, Gt(0), Le(86_400)] = 600.0
+    """Time after its decision within which an action must be complete, seconds; nothing is begun after it."""
+
+    verify_s: Annotated[float, Gt(0), Le(86_400)] = 300.0
+    """How long it is watched whether a completed action helps, seconds."""
+
+    undo_after_s: Annotated[float, Ge(0), Le(86_400)] = 300.0
+    """How long an incident must have been resolved, with nothing new on the node, before what was done for it
+    is taken back, seconds."""
+
+    undo_unhelpful: tuple[Verb, ...] = ("taint",)
+    """Actions that are taken back when they did not help. A cordon contains and is not expected to cure:
+    unless it is named here it stays until the incident is resolved."""
+
+    back_off_s: Annotated[float, Ge(0), Le(86_400)] = 1800.0
+    """Time after an action that did not help before another on the same node, seconds; doubled each time, up
+    to a day. Next steps of the same incident are not held by it."""
+
+    marks_s: Annotated[float, Gt(0), Le(604_800)] = 21_600.0
+    """How long our marks on a node stand for themselves (``edgeobs.io/until``), seconds. After it another
+    replica that knows nothing of the incident may take them away; at most a week."""
+
+    mirror_stale_s: Annotated[float, Gt(0), Le(3600)] = 30.0
+    """Nothing is decided or done on a view of the cluster older than this, seconds."""
+
+    journal_days: Annotated[float, Gt(0), Le(3650)] = 90.0
+    """How long finished operations stay in the journal, days."""
+
+    journal_entries: Annotated[int, Ge(1000)] = 200_000
+    """Entries in the journal at most; of finished operations the oldest go first."""

@@ -13,7 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from edgeobs.incidents import Settings as Kept
 from edgeobs.incidents import Store
-from edgeobs.remediate import ClusterNode, FleetView, MemoryCluster, Remediation, Settings, fleet_view
+from edgeobs.objects import Node
+from edgeobs.remediate import FleetView, MemoryCluster, Remediation, Settings, fleet_view
 from edgeobs.signals import (
     SECOND,
     Action,
@@ -26,7 +27,7 @@ from edgeobs.signals import (
 )
 
 ZONES = ("a", "b", "c", "")  # the last: no label
-VERBS: tuple[Verb, ...] = ("cordon", "taint", "reschedule")
+VERBS: tuple[Verb, ...] = ("cordon", "taint", "release")
 HOUR = 3600 * SECOND
 PLACES = [Resource("site", zone, f"{zone or 'x'}{i}") for zone in ZONES for i in range(3)]
 
@@ -44,7 +45,7 @@ def wish(incident: Incident, now_ns: int) -> list[Action]:
 budgets = st.builds(
     Settings,
     dry_run=st.booleans(),
-    live=st.sampled_from([(), ("cordon",), ("cordon", "taint", "reschedule")]),
+    live=st.sampled_from([(), ("cordon",), ("cordon", "taint", "release")]),
     nodes_per_zone=st.sampled_from([1, 1, 2, 1, 2, 0, None]),
     cluster_share=st.sampled_from([0.5, 0.2, 0.1, 0.5, 0.2, 0.0, None]),
     per_hour=st.sampled_from([1, 2, 6, 1, 2, 0, None]),
@@ -68,8 +69,10 @@ class Guarded(RuleBasedStateMachine):
         self.opted = {place for place in PLACES if place not in out}
         for place in PLACES:
             labels = {settings.zone_label: place.zone} if place.zone else {}
-            notes = {settings.opt_in_annotation: "enabled"} if place in self.opted else {}
-            self.cluster.put(ClusterNode("site", place.node, f"uid-{place.node}", 1, labels, notes))
+            notes = {settings.opt_in: "enabled"} if place in self.opted else {}
+            self.cluster.put(
+                Node(place.node, f"uid-{place.node}", "1", labels, notes, ready="True", cluster="site")
+            )
         self.silent: set[Resource] = set()
         self.journal = ""
         self.incidents: dict[str, Incident] = {}
@@ -244,7 +247,7 @@ class Guarded(RuleBasedStateMachine):
         assert target.zone
         assert all(p in self.opted for p in members)
         assert decision.dry_run == (limits.dry_run or decision.action.verb not in limits.live)
-        if decision.action.verb in {"reschedule", "failover"}:
+        if decision.action.verb in {"release", "failover"}:
             assert all(p in self.silent for p in members), "it still sends"
         dark = {z for z in ZONES if self.is_dark(z)}
         assert target.zone not in dark
@@ -257,7 +260,7 @@ class Guarded(RuleBasedStateMachine):
         assert limits.nodes_per_zone is not None
         assert len(in_zone) <= limits.nodes_per_zone
         assert limits.cluster_share is not None
-        share = max(int(limits.cluster_share * len(PLACES)), limits.cluster_share > 0)
+        share = -(-round(limits.cluster_share * len(PLACES) * 1000) // 1000)  # rounded up
         assert len({p.node for p in in_flight} | cordoned) <= share
         lately = [d for d in self.rows if d.verdict == "allowed" and self.real[d.id] > self.real_ns - HOUR]
         assert limits.per_hour is not None

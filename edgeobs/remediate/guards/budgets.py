@@ -1,4 +1,10 @@
-"""How much at once, how often. A budget that is not set denies; one that is used up holds."""
+"""How much at once, how often. A budget that is not set denies; one that is used up holds.
+
+What takes back gives back what was spent, and is not asked for a budget. What counts as spent is what this
+replica allowed, and what the cluster's own marks say, whichever replica put them.
+"""
+
+from math import ceil
 
 from edgeobs.remediate.fleet import NodeView
 from edgeobs.remediate.guards.base import FINE, Said, Scene
@@ -19,6 +25,8 @@ def zone_budget(scene: Scene) -> Said:
     most = scene.settings.nodes_per_zone
     if most is None:
         return "denied", "no budget of nodes per zone is set"
+    if gives_back(scene):
+        return FINE, GIVES_BACK
     zones = {node.zone for node in scene.targets} | {scene.action.target.zone}
     nodes = [n for zone in zones for n in scene.fleet.zone(scene.action.target.cluster, zone)]
     busy = _busy(scene, nodes, zones)
@@ -26,18 +34,24 @@ def zone_budget(scene: Scene) -> Said:
 
 
 def cluster_budget(scene: Scene) -> Said:
-    """A share of the cluster's nodes in flight: rounded down, but one where the share is above 0.
+    """A share of the cluster's nodes in flight, rounded up, less those that are not ready: as Karpenter does.
 
     A share of those that are there: not of nodes long gone, never heard, or heard hardly once.
     """
     share = scene.settings.cluster_share
     if share is None:
         return "denied", "no share of the cluster is set"
-    nodes = scene.fleet.cluster(scene.action.target.cluster)
-    size = sum(node.listed and node.counts and node.state != "young" for node in nodes)
-    most = max(int(share * size), share > 0)
-    busy = _busy(scene, [node for node in nodes if node.listed])
-    return _fits(busy, scene, most, f"the cluster ({share:.0%} of {size} nodes)")
+    if gives_back(scene):
+        return FINE, GIVES_BACK
+    nodes = [node for node in scene.fleet.cluster(scene.action.target.cluster) if node.listed]
+    size = sum(node.counts and node.state != "young" for node in nodes)
+    busy = _busy(scene, nodes) | {node.name for node in nodes if node.ready != "True"}
+    return _fits(busy, scene, most_of(share, size), f"the cluster ({share:.0%} of {size} nodes, rounded up)")
+
+
+def most_of(share: float, size: int) -> int:
+    """A share of so many, rounded up; what is a whole number but for a float's last bits stays one."""
+    return ceil(round(share * size, 9))
 
 
 def hourly_rate(scene: Scene) -> Said:
@@ -45,10 +59,12 @@ def hourly_rate(scene: Scene) -> Said:
     most = scene.settings.per_hour
     if most is None:
         return "denied", "no rate per hour is set"
-    lately = scene.ledger.since(HOUR_NS)
-    if len(lately) + 1 > most:
-        return "held", f"{len(lately)} actions in the last hour, the budget is {most}"
-    return FINE, f"{len(lately)} of {most} actions in the last hour"
+    if gives_back(scene):
+        return FINE, GIVES_BACK
+    lately = len(scene.ledger.since(HOUR_NS)) + _by_others(scene)
+    if lately + 1 > most:
+        return "held", f"{lately} actions in the last hour, the budget is {most}"
+    return FINE, f"{lately} of {most} actions in the last hour"
 
 
 def cooldown(scene: Scene) -> Said:
@@ -56,6 +72,8 @@ def cooldown(scene: Scene) -> Said:
     least = scene.settings.cooldown_s
     if least is None:
         return "denied", "no cool-down is set"
+    if gives_back(scene):
+        return FINE, GIVES_BACK
     names = {node.name for node in scene.targets}
     for past in scene.ledger.since(int(least * SECOND)):
         target = past.action.target
@@ -63,12 +81,48 @@ def cooldown(scene: Scene) -> Said:
         if same and past.action.incident != scene.action.incident:
             ago = scene.ledger.age(past) // SECOND
             return "held", f"{past.action.verb} of {target.node} {ago} s ago: it cools down for {least:g} s"
+    for node in _marked_by_others(scene, scene.targets):
+        ago_s = (scene.now_ns - node.acted_ns) // SECOND
+        if ago_s < least:
+            return "held", f"{node.name} was acted upon {ago_s} s ago: it cools down for {least:g} s"
     return FINE, "no action on it lately"
 
 
+def back_off(scene: Scene) -> Said:
+    """Where an action did not help, another incident waits, longer each time."""
+    for node in scene.targets:
+        until, incident = scene.ledger.back_off.get((node.cluster, node.name), (0, ""))
+        left = until - scene.ledger.steady_ns
+        if left > 0 and incident != scene.action.incident and not gives_back(scene):
+            return "held", f"what was done on {node.name} last did not help: nothing for {left // SECOND} s"
+    return FINE, "nothing that was done on it was in vain lately"
+
+
+GIVES_BACK = "it gives back what was spent"
+
+
+def gives_back(scene: Scene) -> bool:
+    """Whether it takes back what we did."""
+    return scene.action.verb == "uncordon"
+
+
+def _by_others(scene: Scene) -> int:
+    nodes = _marked_by_others(scene, scene.fleet.cluster(scene.action.target.cluster))
+    return sum(scene.now_ns - node.acted_ns < HOUR_NS for node in nodes)
+
+
+def _marked_by_others(scene: Scene, nodes: list[NodeView]) -> list[NodeView]:
+    """Nodes on which another replica acted, or we did before all we remember, as their marks say."""
+    ours = {(past.action.target.cluster, past.action.target.node) for past in scene.ledger.past}
+    return [node for node in nodes if node.acted_ns and (node.cluster, node.name) not in ours]
+
+
 def _busy(scene: Scene, nodes: list[NodeView], zones: set[str] | None = None) -> set[str]:
-    """The nodes among these that are cordoned by anybody, or in flight by our ledger, listed still or not."""
-    busy = {node.name for node in nodes if node.cordoned}
+    """The nodes among these that are cordoned by anybody, marked by any replica, or in flight by our ledger.
+
+    Those of the ledger also when they are not listed any more.
+    """
+    busy = {node.name for node in nodes if node.cordoned or node.marks}
     known = {node.name for node in nodes}
     for target in scene.ledger.in_flight():
         if target.cluster != scene.action.target.cluster:

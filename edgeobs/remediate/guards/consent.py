@@ -1,6 +1,8 @@
 """May it be done at all: switches, opt-in, and what must be known. Whatever is missing denies."""
 
 from edgeobs.remediate.guards.base import FINE, Said, Scene, names
+from edgeobs.remediate.settings import Settings
+from edgeobs.signals import SECOND, Verb
 
 
 def journal(scene: Scene) -> Said:
@@ -29,7 +31,30 @@ def verb(scene: Scene) -> Said:
 
 def paused(scene: Scene) -> Said:
     """One switch holds everything."""
-    return ("held", "remediation is paused") if scene.settings.pause else (FINE, "not paused")
+    if scene.settings.pause or scene.fleet.paused:
+        return "held", scene.fleet.paused or "remediation is paused"
+    return FINE, "not paused"
+
+
+def leader(scene: Scene) -> Said:
+    """Of several replicas one acts."""
+    return ("held", scene.fleet.leader) if scene.fleet.leader else (FINE, "we lead")
+
+
+def fresh_view(scene: Scene) -> Said:
+    """Nothing is decided on what the cluster was long ago."""
+    bound, age_s = scene.settings.mirror_stale_s, scene.fleet.age_ns / SECOND
+    if age_s > bound:
+        return "held", f"what is known of the cluster is {age_s:.0f} s old, more than {bound:g} s"
+    return FINE, f"the cluster as of {age_s:.0f} s ago"
+
+
+def person(scene: Scene) -> Said:
+    """Where a person undid what we did, nothing follows for the same incident."""
+    undid = scene.ledger.hands_off.get(scene.action.incident, "")
+    if undid and scene.action.verb != "uncordon":
+        return "denied", f"hands off for this incident: {undid}"
+    return FINE, "nobody interfered"
 
 
 def known_node(scene: Scene) -> Said:
@@ -44,10 +69,9 @@ def known_node(scene: Scene) -> Said:
 def opted_in(scene: Scene) -> Said:
     """Only nodes that opted in; of a zone, all."""
     missing = [node for node in scene.targets if not node.opted_in]
-    annotation = scene.settings.opt_in_annotation
     if missing or not scene.targets:
-        who = names(missing) if missing else "the target"
-        return "denied", f"{who} has not opted in: annotation {annotation} is not 'enabled'"
+        who, key = names(missing) if missing else "the target", scene.settings.opt_in
+        return "denied", f"{who} has not opted in: no label or annotation {key} is 'enabled'"
     return FINE, "opted in"
 
 
@@ -67,4 +91,10 @@ def dry_run(scene: Scene) -> Said:
 
 def is_dry(scene: Scene) -> bool:
     """Dry unless both the global switch and the verb's own say otherwise."""
-    return scene.settings.dry_run or scene.action.verb not in scene.settings.live
+    return dry(scene.settings, scene.action.verb)
+
+
+def dry(settings: Settings, verb: Verb) -> bool:
+    """The same of a verb. What takes back is live with whatever is."""
+    live = bool(settings.live) if verb == "uncordon" else verb in settings.live
+    return settings.dry_run or not live

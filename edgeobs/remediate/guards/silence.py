@@ -4,7 +4,7 @@ from edgeobs.remediate.guards.base import FINE, Said, Scene, names
 from edgeobs.signals import SECOND
 
 _FROM_SILENCE = frozenset({"node_silent", "zone_dark"})
-_MOVES_WORK = frozenset({"reschedule", "failover"})
+_MOVES_WORK = frozenset({"release", "failover"})  # a drain asks the node itself, and it answers
 
 
 def self_doubt(scene: Scene) -> Said:
@@ -35,6 +35,7 @@ def zone_hold(scene: Scene) -> Said:
 def alive_if_sends(scene: Scene) -> Said:
     """Nobody who still sends is taken for dead, whatever else is said of it."""
     moves = scene.action.verb in _MOVES_WORK or scene.action.policy in _FROM_SILENCE
+    moves &= scene.action.verb != "uncordon"
     window = int(scene.settings.alive_s * SECOND)
     alive = [node for node in scene.targets if node.alive(scene.now_ns, window)]
     if not (moves and alive):
