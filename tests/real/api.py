@@ -1,10 +1,12 @@
 """The harness's own way to the API server, as its administrator; edgeobs never gets this."""
 
 import json
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 import httpx
 import yaml
@@ -30,12 +32,20 @@ class Api:
     """
 
     def __init__(self, server: str, authority: Path, token: str) -> None:
-        context = httpx.create_ssl_context(verify=str(authority), trust_env=False)
+        context = ssl.create_default_context(cafile=str(authority))
         headers = {"authorization": f"Bearer {token}"}
         self.http = httpx.Client(
             base_url=server, verify=context, headers=headers, timeout=10, trust_env=False
         )
         self._kinds: dict[str, dict[str, tuple[str, bool]]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.http.close()
 
     def __call__(
         self, method: str, path: str, body: Object | None = None, kind: str = MERGE, **query: Any

@@ -4,11 +4,13 @@ etcd, API server, controller manager, scheduler, and KWOK in place of kubelets.
 """
 
 import json
+import os
 import secrets
 import socket
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -98,33 +100,31 @@ class ControlPlane:
         self, folder: Path | None = None, timing: Timing = AS_SHIPPED, parts: Parts | None = None
     ) -> None:
         self.timing, self.parts = timing, parts or find()
-        self._temporary = None if folder else tempfile.TemporaryDirectory(prefix="edgeobs-real-")
-        self.folder = folder or Path(self._temporary.name if self._temporary else "")
-        self.children = Children(self.folder)
-        self.certificate, self.key = self.folder / "server.crt", self.folder / "server.key"
-        self.server = ""
+        self._folder = folder
         self._tokens = {user: secrets.token_urlsafe() for user in _USERS}
+        self._exits = ExitStack()
+        self.server = ""
+        self.folder: Path
+        self.certificate: Path
+        self.children: Children
         self.api: Api
 
     def __enter__(self) -> Self:
-        self.folder.chmod(0o700)
-        self._write()
-        for attempt in range(1, STARTS + 1):
-            try:
-                self._start()
-                break
-            except ControlPlaneError as error:
-                self._stop()
-                if attempt == STARTS or "address already in use" not in str(error):
-                    raise
+        with self._exits as exits:
+            folder = self._folder or exits.enter_context(tempfile.TemporaryDirectory(prefix="edgeobs-real-"))
+            self.folder = Path(folder)
+            self.certificate, self.key = self.folder / "server.crt", self.folder / "server.key"
+            self.children = Children(self.folder)
+            exits.callback(self.children.stop)
+            self._write()
+            self._start()
+            self._exits = exits.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop()
-        if self._temporary:
-            self._temporary.cleanup()
+        self._exits.close()
 
     def kubectl(self, *arguments: str, kubeconfig: Path | None = None, within_s: float = 60) -> str:
         """Run kubectl, by default as the administrator; what it prints.
@@ -136,8 +136,10 @@ class ControlPlane:
 
         """
         config = f"--kubeconfig={kubeconfig or self.kubeconfig('harness')}"
-        command = [str(self.parts.programs["kubectl"]), config, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=within_s, check=False)
+        cache = f"--cache-dir={self.folder / 'kubectl'}"
+        command = [str(self.parts.programs["kubectl"]), config, cache, *arguments]
+        own = {"PATH": os.environ.get("PATH", ""), "HOME": str(self.folder)}  # nothing of the user's
+        done = subprocess.run(command, env=own, capture_output=True, text=True, timeout=within_s, check=False)
         if done.returncode:
             raise RuntimeError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
@@ -191,9 +193,19 @@ class ControlPlane:
         _private(self.folder / "audit-policy.yaml", json.dumps(_AUDIT))
 
     def _start(self) -> None:
+        for attempt in range(1, STARTS + 1):
+            try:
+                self._start_all()
+                return
+            except ControlPlaneError as error:
+                if attempt == STARTS or "address already in use" not in str(error):
+                    raise
+                self.children.stop()
+
+    def _start_all(self) -> None:
         etcd, peer, secure, kwok = (_free_port() for _ in range(4))
         self.server = f"https://127.0.0.1:{secure}"
-        self.api = Api(self.server, self.certificate, self._tokens["harness"])
+        self.api = self._exits.enter_context(Api(self.server, self.certificate, self._tokens["harness"]))
         self._run("etcd", self._etcd(etcd, peer))
         self._run("kube-apiserver", self._apiserver(etcd, secure))
         self._await("the API server", f"{self.server}/readyz")
@@ -207,11 +219,6 @@ class ControlPlane:
             f"{self.server}/api/v1/namespaces/default/serviceaccounts/default",
             authorization=f"Bearer {self._tokens['harness']}",
         )
-
-    def _stop(self) -> None:
-        if hasattr(self, "api"):
-            self.api.http.close()
-        self.children.stop()
 
     def _run(self, name: str, flags: Mapping[str, Any]) -> None:
         values = [f"--{key}={value}" for key, value in flags.items() if key != "config"]

@@ -267,9 +267,12 @@ class _Handler(BaseHTTPRequestHandler):
         )
         with self.proxy._lock:
             self.proxy._connections.add(self.request)
-        self.proxy._flowing.wait()
         super().setup()
+
+    def handle(self) -> None:
+        self.proxy._flowing.wait()
         self.request.do_handshake()
+        super().handle()
 
     def finish(self) -> None:
         with self.proxy._lock:

@@ -131,8 +131,7 @@ def test_an_account_may_do_what_its_role_says_and_is_audited(
 
     account = control_plane.account(manifests)
 
-    theirs = Api(control_plane.server, control_plane.certificate, account.token)
-    with theirs.http:
+    with Api(control_plane.server, control_plane.certificate, account.token) as theirs:
         assert [node["metadata"]["name"] for node in theirs.items("/api/v1/nodes")] == ["a-1"]
         with pytest.raises(httpx.HTTPStatusError, match="cannot delete resource") as refused:
             theirs.delete("/api/v1/nodes/a-1")

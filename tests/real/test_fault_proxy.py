@@ -31,8 +31,7 @@ pytestmark = pytest.mark.real
 @pytest.fixture
 def client(control_plane: ControlPlane, proxy: FaultProxy) -> Iterator[httpx.Client]:
     """The harness's client, through the proxy."""
-    own = Api(proxy.server, control_plane.certificate, control_plane._tokens["harness"])
-    with own.http:
+    with Api(proxy.server, control_plane.certificate, control_plane._tokens["harness"]) as own:
         yield own.http
 
 
