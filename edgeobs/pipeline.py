@@ -205,7 +205,7 @@ class Pipeline:
     def _score(self, batch: Batch, now_ns: int) -> Scores:
         """The highest of all detectors' scores; none where nobody could say."""
         n = len(batch.series)
-        scores = self.detection.score_learn(batch, now_ns) if n else None
+        scores = self.detection.score_learn(batch, now_ns) if n or len(batch.restarted) else None
         if scores is None:
             return Scores(np.zeros(n), np.full(n, np.nan), np.full(n, np.nan))
         self.scored += n

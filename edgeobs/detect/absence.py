@@ -8,7 +8,7 @@ import numpy as np
 from edgeobs.columns import room
 from edgeobs.detect.clocks import BEAT, BEATS, HEARD, INTERVAL, LONGEST, STREAK, Clocks
 from edgeobs.detect.contract import State
-from edgeobs.detect.groups import Groups
+from edgeobs.detect.groups import Groups, Work
 from edgeobs.detect.settings import Settings
 from edgeobs.series import SeriesTable
 from edgeobs.signals import SECOND, Absence, Bools, Heartbeat, HeartState, Int32s, Int64s, Resource, Source
@@ -170,10 +170,27 @@ class Heartbeats:
         if not gone.any():
             return []
         sizes, by_source = self._groups.sizes(), dict[Source, list[int]]()
-        for group in named[gone].tolist():
+        for group in self._unreplaced(named[gone]):
             if sizes[group]:
                 by_source.setdefault(self._groups.sources[group], []).append(group)
         return [self._exporter(source, groups, sizes) for source, groups in by_source.items()]
+
+    def _unreplaced(self, gone: Int64s) -> list[int]:
+        """Those in whose place nobody has begun since: after a rollout another sender does the same work."""
+        node, rows = self._groups.nodes(), self._exporters.rows
+        overlap = self.settings.rollout_s * SECOND
+        here = np.isin(node[: len(rows)], node[gone])
+        new = here & (rows[: len(node), STREAK] > rows[gone, BEAT].min() - overlap)
+        began = dict[Work, list[int]]()
+        for group in np.flatnonzero(new).tolist():
+            began.setdefault(self._groups.work(group), []).append(group)
+
+        def replaced(group: int) -> bool:
+            last = rows[group, BEAT]
+            others = began.get(self._groups.work(group), ())
+            return any(rows[each, BEAT] > last and rows[each, STREAK] > last - overlap for each in others)
+
+        return [group for group in gone.tolist() if not replaced(group)]
 
     def _exporter(self, source: Source, groups: list[int], sizes: Int64s) -> Absence:
         since = int(self._exporters.rows[groups, HEARD].max())

@@ -17,13 +17,14 @@ from edgeobs.detect.change_signs import (
 )
 from edgeobs.detect.contract import State
 from edgeobs.series import SeriesTable
-from edgeobs.signals import SECOND, Bools, Floats, Int32s, Labels, Resource, Source
+from edgeobs.signals import SECOND, Bools, Floats, Int32s, Kind, Labels, Resource, Source
 
 SCHEMA = 1
 UNMET, MET, WATCHED = range(3)
 _MOST_DOUBLINGS = 8
 _SOON = 4  # rests after which a change is no longer one of a row
 _MOST_REASONS = 8
+_COUNTED = (Kind.COUNTER, Kind.HISTOGRAM, Kind.SUMMARY)
 _T = TypeVar("_T")
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -46,6 +47,7 @@ class Changes:
     - A sender of the same workload on the same node with another version: all of that workload there.
     - A series with the same labels but for a version (``…_info{version=…}``), or another version of its
       instrumentation scope: as a start time.
+    - Counters whose start time moved (`restarted`): all of their sender.
     - `announce`: what we did ourselves.
     """
 
@@ -83,14 +85,22 @@ class Changes:
         return self._relearn(events, now_ns)
 
     def restarted(self, ids: Int32s, now_ns: int) -> Relearn:
-        """Counters whose start time is new: their senders started anew."""
+        """Counters whose start time is new: a sender began anew when half of those that just spoke say so.
+
+        One alone may be a gap that somebody on the way took for a reset.
+        """
         if not len(ids):
             return self._relearn([], now_ns)
         self._grow(int(ids.max()) + 1)
         for number in ids[self._met[ids] == UNMET].tolist():
             self._meet(number)
-        sources = [self._sources.items[number] for number in np.unique(self._source[ids]).tolist()]
-        return self._relearn([(source, "a counter began anew") for source in sources], now_ns)
+        spoke = np.flatnonzero((self.table.seen_ns == now_ns) & np.isin(self.table.kind, _COUNTED))
+        spoke = spoke[spoke < len(self._met)]
+        of = self._source[spoke[self._met[spoke] > UNMET]]
+        told = np.bincount(self._source[np.unique(ids)], minlength=len(self._sources.items))
+        began = np.flatnonzero((told > 0) & (2 * told >= np.bincount(of, minlength=len(told))))
+        events = [(self._sources.items[number], "its counters began anew") for number in began.tolist()]
+        return self._relearn(events, now_ns)
 
     def shifted(self, ids: Int32s, now_ns: int) -> Relearn:
         """Series whose level moved unannounced (`Shifts`): these alone, and no oftener than others."""

@@ -168,6 +168,9 @@ class Detection:
         if len(batch.series):
             observe = partial(self.changes.observe, batch.series, batch.value, now_ns)
             self._anew(self._ask("changes", lambda: observe().ids, _NOBODY))
+        if len(batch.restarted):
+            restarted = partial(self.changes.restarted, batch.restarted, now_ns)
+            self._anew(self._ask("changes", lambda: restarted().ids, _NOBODY))
         if self.shifts is not None:
             moved = self._ask("shifts", partial(self.shifts.observe, batch.series, batch.value), _NOBODY)
             self._anew(self._ask("changes", lambda: self.changes.shifted(moved, now_ns).ids, _NOBODY))

@@ -1,5 +1,7 @@
 """Which series come from which exporter of which node."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from edgeobs.columns import grown
@@ -19,6 +21,16 @@ def exporter_of(identity: Identity) -> str:
     family = "_".join(identity.name.split(":", 1)[0].split("_", 2)[:2])
     scope = dict(identity.labels).get(_SCOPE, "")
     return f"{scope} {family}".strip()
+
+
+class Work(NamedTuple):
+    """What an exporter does and where, whichever pod or version of it."""
+
+    node: int
+    namespace: str
+    workload: str
+    service: str
+    exporter: str
 
 
 class Groups:
@@ -48,6 +60,12 @@ class Groups:
         if len(self._node_column) != len(self._nodes):
             self._node_column = np.array(self._nodes, np.int32)
         return self._node_column
+
+    def work(self, group: int) -> Work:
+        """What a group does: the same for all that take each other's place."""
+        source = self.sources[group]
+        place, service = source.resource, dict(source.attributes).get("service.name", "")
+        return Work(self._nodes[group], place.namespace, place.workload, service, self.names[group])
 
     def sizes(self) -> Int64s:
         """How many series are in each group."""

@@ -45,6 +45,10 @@ class Settings:
     exporter_silent_s: Annotated[float, Gt(0), Le(86_400)] = 15.0
     """Seconds after which an exporter of a node that speaks is silent at the earliest."""
 
+    rollout_s: Annotated[float, Ge(0), Le(86_400)] = 300.0
+    """Seconds for which an exporter and the one that takes its place may overlap: what began no longer before
+    another of the same workload, node and name fell silent has replaced it, and nobody is missed."""
+
     zone_share: Annotated[float, Gt(0), Le(1)] = 0.5
     """Part of a zone's nodes (at least two) that must be silent for the zone to be dark."""
 

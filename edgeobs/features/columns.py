@@ -100,7 +100,9 @@ class Features:
         rated = np.flatnonzero(RATE[kind])
         if not len(rated):
             return Part(series, time, value)
-        gained = settler.increase(kind[rated], time[rated], start[rated], value[rated], before[rated])
+        gained = settler.increase(
+            series[rated], kind[rated], time[rated], start[rated], value[rated], before[rated]
+        )
         value, known = value.copy(), np.ones(len(series), np.bool_)
         with np.errstate(over="ignore"):
             value[rated] = gained.amount / gained.seconds
@@ -116,7 +118,7 @@ class Features:
         late = self._lateness.late(self.table.node.take(series), time, now_ns)
         if late.any():
             self.counts[("edgeobs_points_late_total",)] += int(np.count_nonzero(late))
-        return Batch(series, time, value, late)
+        return Batch(series, time, value, late, self._settler.restarted())
 
     def _reserve(self) -> None:
         self._settler.reserve(self.table.capacity)

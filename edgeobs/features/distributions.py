@@ -79,7 +79,7 @@ class Shapes:
             d.total[index],
             self.table.kind[series],
         )
-        gained = self.settler.increase(kind, time, start, count, before)
+        gained = self.settler.increase(series, kind, time, start, count, before)
         self.settler.remember(series, time, start, count, now_ns)
         rows = _Rows(series, time, total, d.first[index], d.first[index + 1] - d.first[index], gained)
         with np.errstate(over="ignore"):

@@ -13,6 +13,7 @@ TIME, START, VALUE, ARRIVED = range(4)
 _STALE = STALE_NAN.view(np.int64)
 _NONE = np.array(np.nan).view(np.int64)[()]  # no value to measure from
 _SHORTEST = 1e-3  # seconds; closer samples count as so far apart
+_WANDERS_NS = 5 * SECOND  # start times are computed, from clocks that are being set
 
 _CUMULATIVE = np.isin(np.arange(len(Kind)), (Kind.COUNTER, Kind.HISTOGRAM, Kind.SUMMARY))
 _DELTA = np.isin(np.arange(len(Kind)), (Kind.DELTA, Kind.UPDOWN_DELTA, Kind.HISTOGRAM_DELTA))
@@ -33,6 +34,7 @@ class Settler:
     def __init__(self, settings: Settings, counts: Counts) -> None:
         self.settings, self.counts = settings, counts
         self.rows = np.zeros((0, 4), np.int64)
+        self._restarted: list[Int32s] = []
 
     def reserve(self, capacity: int) -> None:
         """Room for ids below ``capacity``."""
@@ -84,8 +86,19 @@ class Settler:
         )
         self.rows[series] = rows
 
+    def restarted(self) -> Int32s:
+        """Cumulative series whose start time moved by more than clocks wander, since this was asked last."""
+        found, self._restarted = self._restarted, []
+        return np.concatenate(found) if found else np.zeros(0, np.int32)
+
     def increase(
-        self, kind: NDArray[np.int8], time: Int64s, start: Int64s, value: Floats, rows: Int64s
+        self,
+        series: Int32s,
+        kind: NDArray[np.int8],
+        time: Int64s,
+        start: Int64s,
+        value: Floats,
+        rows: Int64s,
     ) -> Increase:
         """What was added since the last sample, a reset or the start time.
 
@@ -96,7 +109,9 @@ class Settler:
         last = np.ascontiguousarray(rows[:, VALUE]).view(np.float64)
         have, cumulative = ~np.isnan(last), _CUMULATIVE[kind]
         reset = have & cumulative & ((value < last) | ((start > last_start) & (last_start > 0)))
-        self._count_resets(int(np.count_nonzero(reset)))
+        if reset.any():
+            self.counts[("edgeobs_series_resets_total",)] += int(np.count_nonzero(reset))
+            self._restarted.append(series[reset & (last_start > 0) & (start - last_start > _WANDERS_NS)])
         started = (start > 0) & (start < time)
         fresh = started & (time - start <= int(self.settings.first_s * SECOND))
         since = np.where(have, last_time, np.where(fresh, start, 0))
@@ -115,7 +130,3 @@ class Settler:
         ids = ids[ids < len(self.rows)]
         self.rows[ids] = 0
         self.rows[ids, VALUE] = _NONE
-
-    def _count_resets(self, resets: int) -> None:
-        if resets:
-            self.counts[("edgeobs_series_resets_total",)] += resets

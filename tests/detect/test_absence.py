@@ -106,6 +106,30 @@ def test_an_exporter_of_a_node_that_speaks(fleet: Fleet) -> None:
     assert fleet.states()[2] == "alive"
 
 
+def worker(fleet: Fleet, pod: str, workload: str = "web") -> int:
+    """A series of a pod on the first node."""
+    source = Source((("service.name", workload),), Resource("c", "a", "n0", "ns", workload, pod))
+    number = fleet.table.intern(Identity(source, "http_requests", (), Kind.GAUGE), 0, fleet.now)
+    assert number is not None
+    return number
+
+
+@pytest.mark.parametrize(
+    ("case", "missed"), [("rollout", 0), ("another workload", 1), ("a replica goes on", 1), ("later", 1)]
+)
+def test_a_pod_whose_place_another_takes_is_not_missed(fleet: Fleet, case: str, missed: int) -> None:
+    """A new pod begins 20 s before the old one ends; or that other one is no replacement."""
+    old = worker(fleet, "web-1")
+    new = worker(fleet, "web-2", "shop" if case == "another workload" else "web")
+    begins, ends = {"a replica goes on": 0, "later": 900}.get(case, 480), 500
+    found = list[Absence]()
+    for second in range(800):
+        found = fleet.run(1)[-1]
+        speak = [old] * (second < ends) + [new] * (second >= begins)
+        fleet.beats.heard(np.array(speak, np.int32), fleet.now)
+    assert len(found) == missed
+
+
 def test_a_silent_node_is_not_its_exporters_too_nor_once_it_is_back(fleet: Fleet) -> None:
     fleet.run(30)
     silent = fleet.run(60, without=[2])

@@ -121,6 +121,16 @@ def test_counters_that_began_anew(world: World) -> None:
     assert not len(world.changes.restarted(ids[:0], START).ids)
 
 
+def test_one_counter_of_many_that_began_anew_is_no_restart(world: World) -> None:
+    source = world.table[world.app[0][0]].source
+    identities = [Identity(source, f"count_{i}_total", (), Kind.COUNTER) for i in range(4)]
+    counters = [world.table.intern(each, 0, START + HOUR) for each in identities]
+    ids = np.array(counters, np.int32)
+    world.changes.observe(ids, np.ones(4), START + HOUR)
+    assert not len(world.changes.restarted(ids[:1], START + HOUR).ids)
+    assert set(world.changes.restarted(ids[:2], START + HOUR).ids.tolist()) == {*world.app[0], *counters}
+
+
 def test_what_we_did_ourselves(world: World) -> None:
     found = world.changes.announce(Resource(node="n1"), START)
     assert set(found.ids.tolist()) == {*world.app[0], *world.other, world.boot, world.heat}

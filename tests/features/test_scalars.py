@@ -70,6 +70,18 @@ def test_a_start_that_moved_is_a_reset_even_when_the_value_rose(site: Site) -> N
     assert site.counts[("edgeobs_series_resets_total",)] == 1
 
 
+@pytest.mark.parametrize(("moved_s", "value", "restarted"), [(4000, 3.0, [1]), (2, 40.0, []), (0, 3.0, [])])
+def test_who_tells_a_new_start_is_named_once(
+    site: Site, moved_s: float, value: float, restarted: list[int]
+) -> None:
+    """A start that wanders, or a value that fell without one, tells of no restart."""
+    old = site.now - 5000 * S
+    site.apply([(Kind.COUNTER, site.now, 10.0, old)], site.now)
+    rows = [(Kind.COUNTER, site.now + 10 * S, value, old + int(moved_s * S))]
+    assert site.apply(rows, site.now + 10 * S).restarted.tolist() == restarted
+    assert site.apply([(Kind.GAUGE, site.now, 1.0)], site.now + 10 * S).restarted.tolist() == []
+
+
 def test_the_first_point_of_a_counter_that_has_just_begun_is_an_increase(site: Site) -> None:
     assert site.send((Kind.COUNTER, 0, 8.0, site.now - 4 * S)) == [(1, 0, 2.0)]
 
