@@ -1,5 +1,6 @@
 """Changes that were announced, by start times, versions or ourselves: which series to learn anew at once."""
 
+from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -214,7 +215,7 @@ class Changes:
         of_them = [n for n, place in enumerate(self._places.items) if place is not None and fits(place, whom)]
         return np.isin(self._source, there) | np.isin(self._about, of_them)
 
-    def _relearn(self, events: list[tuple[Resource | Source, str]], now_ns: int) -> Relearn:
+    def _relearn(self, events: Sequence[tuple[Resource | Source, str]], now_ns: int) -> Relearn:
         if not events:
             return Relearn(np.zeros(0, np.int32), now_ns, (), 0)
         touched = np.zeros(len(self._met), np.bool_)

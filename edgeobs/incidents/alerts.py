@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from edgeobs.incidents.grouping import OWN_ALERT
+from edgeobs.incidents.intake import OWN_ALERT
 from edgeobs.quantity import quantity
 from edgeobs.signals import SECOND, Decision, Incident
 

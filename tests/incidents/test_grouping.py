@@ -182,7 +182,7 @@ def test_absences_beyond_the_bound_are_counted_once_and_cost_no_case(
     for _ in range(10):
         world.step({}, list(absences))
     assert len(world.incidents.active()) == 3
-    assert len(world.incidents._cases) == 3
+    assert len(world.incidents.cases.by_place) == 3
     assert world.counts["edgeobs_incidents_dropped_total", "node"] == 47
     world.run(70, absences=absences[40:])
     assert [i.place for i in world.incidents.active()] == [a.place for a in absences[40:43]]
