@@ -95,6 +95,7 @@ class Node:
     allocatable: Amounts = field(default_factory=dict)
     conditions: Mapping[str, Truth] = field(default_factory=dict)  # all, ours too, but Ready
     lease_ns: int = 0  # when its kubelet last renewed its Lease, by the node's clock; 0: unknown
+    lease_seen_ns: int = 0  # when a watcher saw that renewal, by its own steady clock; 0: by none
     deleting: bool = False
     cluster: str = ""  # the name this cluster has in telemetry
 
@@ -205,3 +206,4 @@ class Inventory:
     quotas: tuple[Quota, ...] = ()
     claims: tuple[Claim, ...] = ()
     read_ns: int = 0  # as of when, by our clock: the oldest of its parts
+    steady_ns: int = 0  # the watcher's steady clock, of which `Node.lease_seen_ns` is

@@ -84,6 +84,9 @@ def fit(
     quotas = _Quotas(inventory.quotas, beside)
     placed: dict[str, str] = {}
     homeless: list[Homeless] = []
+    for pod in inventory.pods:  # those that wait for a node already come first, if they come at all
+        if not pod.node and not pod.over and not pod.deleted_ns and pod.uid not in moving:
+            board.place(pod)
     for pod in sorted(leaving, key=lambda pod: (-pod.priority, -board.size(pod), pod.namespace, pod.name)):
         problem = quotas.objection(pod)
         home, why = (None, problem) if problem else board.place(pod)

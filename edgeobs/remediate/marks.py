@@ -21,6 +21,9 @@ TAINT = f"{PREFIX}remediation"
 PRESSURE = f"{PREFIX}pressure"
 """Key of the taint that only asks to prefer other nodes."""
 
+OUT_OF_SERVICE = Taint("node.kubernetes.io/out-of-service", "edgeobs", "NoExecute")
+"""Kubernetes' own for a node that is shut down; the value tells that we put it."""
+
 OURS = (TAINT, PRESSURE)
 OPERATION, INCIDENT, REASON, SINCE, UNTIL, BY = (
     PREFIX + word for word in ("operation", "incident", "reason", "since", "until", "by")
@@ -58,7 +61,7 @@ def acted_ns(node: Node) -> int:
 
 def ours(node: Node) -> tuple[Taint, ...]:
     """Our taints on a node."""
-    return tuple(taint for taint in node.taints if taint.key in OURS)
+    return tuple(taint for taint in node.taints if _is_ours(taint))
 
 
 def cordoned(node: Node, incident: str) -> bool:
@@ -110,12 +113,19 @@ def put(node: Node, taint: Taint, annotations: dict[str, str], *, unschedulable:
     return _patch(node, {"metadata": {"annotations": annotations}, "spec": spec}, says)
 
 
+def add(node: Node, taint: Taint, says: str) -> Call:
+    """The patch that adds one more taint to a node that is marked already."""
+    taints = [_json(each) for each in (*_without(node, taint.key), taint)]
+    return _patch(node, {"spec": {"taints": taints}}, says)
+
+
 def clear(node: Node, *, schedulable: bool, says: str) -> Call:
     """The patch that takes our marks away, and makes schedulable where asked for.
 
     ``edgeobs.io/since`` stays: rates and cool-downs of another replica look at it.
     """
-    spec: dict[str, Any] = {"taints": [_json(each) for each in _without(node, *OURS)] or None}
+    left = [_json(each) for each in node.taints if not _is_ours(each)]
+    spec: dict[str, Any] = {"taints": left or None}
     if schedulable:
         spec["unschedulable"] = None
     gone = {key: None for key in _MARKS if key in node.annotations}
@@ -129,6 +139,10 @@ def _patch(node: Node, body: dict[str, Any], says: str) -> Call:
 
 def _without(node: Node, *keys: str) -> list[Taint]:
     return [taint for taint in node.taints if taint.key not in keys]
+
+
+def _is_ours(taint: Taint) -> bool:
+    return taint.key in OURS or taint[:2] == OUT_OF_SERVICE[:2]
 
 
 def _json(taint: Taint) -> dict[str, str]:

@@ -23,6 +23,7 @@ Memo = Mapping[str, Any]
 - ``marked``: our marks were put on the target, or may have been
 - ``seen``: they were read back: if they are gone, somebody else took them away
 - ``person``: what a person did in between, for people; nothing more is done then
+- ``gone``: of an uncordon: nothing of what it undoes is on the cluster any more
 - ``helped``: true or false, once that was seen
 - ``score``: of the incident when the action was complete, decades
 - ``verify_ns``: until when it is watched
@@ -80,6 +81,7 @@ class Told(NamedTuple):
     answer: Answer
     at_ns: int
     again_ns: int  # not before this time again (Retry-After, or our back-off)
+    call: Call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 
 from edgeobs.signals import Verb
 
@@ -91,3 +91,26 @@ class Settings:
 
     journal_entries: Annotated[int, Ge(1000)] = 200_000
     """Entries in the journal at most; of finished operations the oldest go first."""
+
+    workloads_opt_in: bool = True
+    """Whether pods must have opted in as well, by the same label or annotation on the pod; where off, the
+    node's word is enough."""
+
+    force_bare_pods: bool = False
+    """Evict pods that no controller would start again, as ``kubectl drain --force``."""
+
+    delete_empty_dir_data: bool = False
+    """Evict pods whose emptyDir is lost with it, as ``kubectl drain --delete-emptydir-data``."""
+
+    keep_free: Annotated[float, Ge(0), Lt(1)] = 0.05
+    """Share of every other node's allocatable that must stay free when pods are moved there, in [0, 1)."""
+
+    lease_dead_s: Annotated[float, Ge(10), Le(3600)] = 40.0
+    """Age of a node's Lease from which its kubelet is taken for dead, seconds; Kubernetes' own is 40."""
+
+    release_quorum: Annotated[int, Ge(2), Le(5)] = 3
+    """Witnesses of a node's death that are needed before its pods are released: its Lease and its telemetry,
+    which always must be among them, its neighbours (others of the zone are heard), an alert, a person."""
+
+    death_alerts: tuple[str, ...] = ("NodeDown", "KubeNodeUnreachable", "KubeNodeNotReady")
+    """Names of Alertmanager alerts that count as a witness of a node's death."""

@@ -1,7 +1,9 @@
 """How every verb is carried out, by name: one pure function each, and what it reads."""
 
-from edgeobs.remediate.operation import Procedure, target_node
+from edgeobs.remediate.operation import Procedure, target_node, with_pods
 from edgeobs.remediate.procedures.cordon import cordon, taint, uncordon
+from edgeobs.remediate.procedures.drain import drain, reschedule
+from edgeobs.remediate.procedures.release import release
 from edgeobs.signals import Verb
 
 __all__ = ["PROCEDURES"]
@@ -10,4 +12,7 @@ PROCEDURES: dict[Verb, Procedure] = {
     "cordon": Procedure(target_node, cordon),
     "taint": Procedure(target_node, taint),
     "uncordon": Procedure(target_node, uncordon, takes=False),
+    "reschedule": Procedure(with_pods, reschedule),
+    "drain": Procedure(with_pods, drain),
+    "release": Procedure(with_pods, release),
 }

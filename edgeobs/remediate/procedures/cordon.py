@@ -41,15 +41,16 @@ def taint(operation: Operation, facts: Facts, now_ns: int) -> Next:
 def uncordon(operation: Operation, facts: Facts, now_ns: int) -> Next:  # noqa: ARG001  every procedure has it
     """Our marks away; schedulable again only if the cordon is ours and nobody touched it since."""
     node = facts.nodes.get(operation.action.target.node)
-    if node is None:
-        return End("done", "the node is gone, and our marks with it")
+    if node is None or node.uid != operation.memo.get("uid"):
+        return End("done", "the node is gone, and our marks with it", {**operation.memo, "gone": True})
     found = marks.read(node)
     if found is None:
-        person = operation.memo.get("person", "")
-        return End("cancelled" if person else "done", person or f"{node.name} has no marks of ours any more")
+        reason = operation.memo.get("person") or f"{node.name} has no marks of ours any more"
+        return End("done", reason, {**operation.memo, "gone": True})
     incident = operation.action.incident
     if found.incident and found.incident != incident:
-        return End("cancelled", f"{node.name} is marked for another incident by now, {found.incident}")
+        reason = f"{node.name} is marked for another incident by now, {found.incident}"
+        return End("cancelled", reason, {**operation.memo, "gone": True})
     cordon_is_ours = any(each.key == marks.TAINT for each in marks.ours(node))
     person = "it is cordoned by somebody else" if node.unschedulable else ""
     person = marks.touched(node, incident) if cordon_is_ours else person
