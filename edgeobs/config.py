@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -24,6 +25,7 @@ from edgeobs.incidents import AlertmanagerSettings
 from edgeobs.incidents import Settings as IncidentSettings
 from edgeobs.ingest.settings import Limits
 from edgeobs.ingest.settings import Settings as ServerSettings
+from edgeobs.kube.settings import KubernetesSettings
 from edgeobs.remediate import Settings as RemediateSettings
 from edgeobs.web import Settings as WebSettings
 
@@ -47,10 +49,13 @@ class EngineSettings:
 class ClusterSettings:
     """What stands for the cluster that is acted upon."""
 
-    kind: Literal["memory"] = "memory"
-    """``memory``: a twin in memory that lists the nodes that are heard; nothing real is ever touched."""
+    kind: Literal["memory", "kubernetes"] = "memory"
+    """``memory``: a twin in memory that lists the nodes that are heard; nothing real is ever touched.
+    ``kubernetes``: the API server that ``kubernetes`` names; needs the extra ``kube``."""
     opted_in: bool = False
     """Whether nodes of the ``memory`` kind have opted in to remediation."""
+    kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
+    """Which API server, as whom, how fresh, how often; for the ``kubernetes`` kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +124,9 @@ def parse(text: str, file: str = "config") -> Config:
         config = TypeAdapter(Config).validate_python(found)
     except ValidationError as error:
         problems += [_problem(e) for e in error.errors(include_url=False)]
-    problems = problems or [*_nowhere(config.detect.timezone), *_impossible(config.detectors)]
+    problems = problems or [
+        *_nowhere(config.detect.timezone), *_impossible(config.detectors), *_unreachable(config.cluster)
+    ]  # fmt: skip
     if problems:
         raise ConfigError(file, problems)
     return config
@@ -148,6 +155,12 @@ def _impossible(detectors: dict[str, ModelSettings]) -> Iterator[str]:
     for name, settings in detectors.items():
         if wrong := problem(settings):
             yield f"detectors.{name}.{wrong[0]}: {wrong[1]}"
+
+
+def _unreachable(cluster: ClusterSettings) -> Iterator[str]:
+    """A line where what reaches Kubernetes is not installed."""
+    if cluster.kind == "kubernetes" and find_spec("lightkube") is None:
+        yield "cluster.kind: kubernetes needs lightkube, which is not installed: pip install 'edgeobs[kube]'"
 
 
 class _UniqueKeys(yaml.SafeLoader):
