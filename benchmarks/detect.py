@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from benchmarks import detect_node, detect_step
+from benchmarks import detect_agent, detect_node, detect_snapshot, detect_step
 from benchmarks.measure import Measure
 from edgeobs import jit
 from edgeobs.detect import DETECTORS, Detector, Settings
@@ -64,6 +64,8 @@ def run(quick: bool) -> list[Measure]:
         _growth(quick),
         _first(),
         _agent(river),
+        *detect_agent.agent(quick, 1e6 / river),
+        *detect_snapshot.snapshots(quick),
     ]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks.measure import Measure
 from edgeobs.compose import build
 from edgeobs.config import Config
-from edgeobs.detect import Detection
+from edgeobs.pipeline import Pipeline
 from edgeobs.signals import SECOND, Batch, Floats, Identity, Kind, Resource, Source
 
 SERIES, EACH = 10_000, 32
@@ -44,7 +44,7 @@ def steps(quick: bool, river_us: float) -> list[Measure]:
 
 def _run(count: int) -> Floats:
     """Seconds of this thread that each step takes once all is warm."""
-    detection = _detection()
+    detection = fleet().detection
     series = np.arange(SERIES, dtype=np.int32)
     rng = np.random.default_rng(0)
     values, late = rng.normal(50.0, 5.0, (16, SERIES)), np.zeros(SERIES, np.bool_)
@@ -60,12 +60,12 @@ def _run(count: int) -> Floats:
     return took[_WARM:]
 
 
-def _detection() -> Detection:
-    """The core's, with nodes of 32 gauges each."""
+def fleet() -> Pipeline:
+    """A core's, with nodes of 32 gauges each."""
     pipeline = build(Config()).pipeline
     for number in range(SERIES):
         node = f"edge-{number // EACH}"
         source = Source((("host.name", node),), Resource("site", f"zone-{number // 1600}", node))
         identity = Identity(source, f"metric_{number % EACH}", (), Kind.GAUGE)
         assert pipeline.table.intern(identity, 0, START) == number
-    return pipeline.detection
+    return pipeline

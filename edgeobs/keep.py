@@ -10,7 +10,8 @@ import structlog
 
 from edgeobs import snapshot
 from edgeobs.feedback_log import Listener
-from edgeobs.incidents import Settings, Store, StoreError
+from edgeobs.incidents import Settings
+from edgeobs.incidents.store import Store, StoreError
 from edgeobs.ingest.delivery import Unavailable
 from edgeobs.pipeline import Outputs, Pipeline
 from edgeobs.signals import SECOND, Counts, Decision, ExternalAlert, Incident, Outcome

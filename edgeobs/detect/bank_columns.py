@@ -22,7 +22,7 @@ def run(
     memory: Memory, series: Int32s, time_ns: Int64s, phase: Floats, value: Floats, *, learn: bool
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """Score, expected, spread and view of each; no series occurs twice."""
-    held = Memory(memory.seen_as(np.int64)[series].view(ROW)[:, 0])
+    held = _rows(memory, series)
     r = np.concatenate([held.reals.T, held.bytes.T], dtype=np.float64)
     n = r[N].copy()
     gap = np.where(n > 0, np.maximum(time_ns - held.at_ns, 0) * 1e-9, 0.0)
@@ -55,5 +55,14 @@ def run(
     season.learn(hours, day, days, phase, value, r[WHOLE], np.maximum(r[WHOLE_SD], least))
     held.shapes[:], held.at_ns[:] = row, time_ns
     held.reals[:], held.bytes[:] = r[:WHOLE_NUMBERS].T, r[WHOLE_NUMBERS:].T
-    memory.seen_as(np.int64)[series] = held.seen_as(np.int64)
+    if not np.may_share_memory(held.rows, memory.rows):
+        memory.seen_as(np.int64)[series] = held.seen_as(np.int64)
     return outputs
+
+
+def _rows(memory: Memory, series: Int32s) -> Memory:
+    """Their rows where they lie, when they lie side by side, as those of one sender do; else copies."""
+    first, n = int(series[0]), len(series)
+    if int(series[-1]) - first == n - 1 and bool((series[1:] > series[:-1]).all()):
+        return Memory(memory.rows[first : first + n])
+    return Memory(memory.seen_as(np.int64)[series].view(ROW)[:, 0])

@@ -63,7 +63,7 @@ def at_least(x: X, limit: X) -> X:
 
 def some(condition: X) -> bool:
     """Whether something that only matters where the condition holds is worth computing."""
-    return bool(np.any(condition))
+    return bool(np.count_nonzero(condition))
 
 
 def floor(size: X, step: X) -> X:

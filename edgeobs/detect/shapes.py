@@ -19,6 +19,7 @@ LEAST = 0.01 * LAGS * GRAIN * GRAIN  # squared distance that is no distance
 MOST_USES = 127
 SLOW = 8.0  # a shape moves an eighth of the way
 _NONE = 1 << 23  # farther than any shape
+_BESIDE = SHAPES * np.arange(LAGS)[:, None]  # where the numbers of a shape lie, from its first
 
 Shapes = NDArray[np.int8]
 
@@ -52,7 +53,7 @@ def nearest(row: Shapes, shape: Shapes) -> tuple[Floats, Int32s, Bools]:
     np.copyto(found, _NONE, where=known[USES:] <= 0)
     best = found.min(axis=0).astype(np.int32)
     distance: Floats = np.where(best < _NONE, best >> 4, np.inf)
-    full: Bools = (known[USES:] > 0).all(axis=0)
+    full: Bools = np.logical_and.reduce(known[USES:] > 0, axis=0)
     return distance, best & 15, full
 
 
@@ -66,7 +67,7 @@ def surprise(distance: Floats, novelty: Floats, known: Bools, n: Floats) -> Floa
 def learn(
     row: Shapes, shape: Shapes, distance: Floats, which: Int32s, novelty: Floats, learns: Bools
 ) -> None:
-    """Move the nearest towards the newest, or let the newest take a place; ``row`` is changed."""
+    """Move the nearest towards the newest, or let that take a place; ``row``, contiguous, is changed."""
     at = np.flatnonzero(learns)
     uses = row[:, USES:PAST]
     another = distance[at] > VIGILANCE * novelty[at]
@@ -76,14 +77,13 @@ def learn(
     fades = ~takes
     uses[far[fades], place[fades]] = uses[far[fades], place[fades]].astype(np.int16) * 9 // 10
     series, slot = far[takes], place[takes]
-    for lag in range(LAGS):
-        row[series, lag * SHAPES + slot] = shape[series, lag]
+    row[series[:, None], slot[:, None] + _BESIDE.T] = shape[series]
     uses[series, slot] = 1
     series = at[~another]
     slot = which[series]
-    for lag in range(LAGS):
-        old = row[series, lag * SHAPES + slot].astype(np.float64)
-        row[series, lag * SHAPES + slot] = np.rint(old + (shape[series, lag] - old) / SLOW)
+    cells, at = row.reshape(-1), series * row.shape[1] + slot + _BESIDE
+    old = cells[at].astype(np.float64)
+    cells[at] = np.rint(old + (shape.T[:, series] - old) / SLOW)
     tired = uses[series, slot] >= MOST_USES
     uses[series[tired]] = np.where(uses[series[tired]] > 1, uses[series[tired]] // 2, uses[series[tired]])
     uses[series, slot] += 1

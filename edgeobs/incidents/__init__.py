@@ -2,6 +2,5 @@
 
 from edgeobs.incidents.grouping import Incidents
 from edgeobs.incidents.settings import AlertmanagerSettings, Settings
-from edgeobs.incidents.store import Store, StoreError
 
-__all__ = ["AlertmanagerSettings", "Incidents", "Settings", "Store", "StoreError"]
+__all__ = ["AlertmanagerSettings", "Incidents", "Settings"]

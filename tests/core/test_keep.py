@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeobs.incidents import Store, StoreError
+from edgeobs.incidents.store import Store, StoreError
 from edgeobs.ingest.delivery import Unavailable
 from edgeobs.keep import RETRY_NS, Keeper
 from edgeobs.publish import Board

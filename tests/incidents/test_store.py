@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgeobs.incidents import Settings, Store, StoreError, codec
-from edgeobs.incidents.store import LOOK_BACK_NS
+from edgeobs.incidents import Settings, codec
+from edgeobs.incidents.store import LOOK_BACK_NS, Store, StoreError
 from edgeobs.remediate import Settings as Remediate
 from edgeobs.signals import (
     SECOND,

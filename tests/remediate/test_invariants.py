@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from edgeobs.incidents import Settings as Kept
-from edgeobs.incidents import Store
+from edgeobs.incidents.store import Store
 from edgeobs.objects import Node
 from edgeobs.remediate import FleetView, MemoryCluster, Remediation, Settings, fleet_view
 from edgeobs.signals import (
