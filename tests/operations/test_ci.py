@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 TOOLS = ("bash", "chmod", "dirname", "env", "mkdir", "mktemp", "rm", "sleep", "tee", "timeout")
-INSTALLED = ("prometheus", "promtool", "prometheus-alertmanager", "chromium", "etcd", "openssl", "shellcheck")
+INSTALLED = ("prometheus", "promtool", "prometheus-alertmanager", "chromium", "openssl", "shellcheck")
 
 
 class Machine:

@@ -1,8 +1,8 @@
 """Finds the programs of a real Kubernetes control plane, or builds them: ``python -m tests.real.parts``.
 
 Each is looked for in ``$KUBEBUILDER_ASSETS`` first, as elsewhere with Kubernetes; then in the cache
-(``$EDGEOBS_REAL_PARTS``, otherwise ``edgeobs-real`` in the user's cache folder), in a folder of its version;
-etcd on the PATH too. What is built appears there whole or not at all; what one run has built the next keeps.
+(``$EDGEOBS_REAL_PARTS``, otherwise ``edgeobs-real`` in the user's cache folder), in a folder of its version.
+What is built appears there whole or not at all, and what one run has built the next one keeps.
 """
 
 import os
@@ -35,12 +35,8 @@ class Tool:
     name: str
     folder: str  # that has the go.mod
     module: str
+    package: str  # its main package, within the module
     about_s: int  # to build on two cores with nothing cached
-
-    @property
-    def package(self) -> str:
-        """Its import path."""
-        return f"{self.module}/cmd/{self.name}"
 
     @property
     def version(self) -> str:
@@ -60,12 +56,18 @@ class Tool:
         return "-s -w " + " ".join(f"-X {_VERSION}{key}={value}" for key, value in named.items())
 
 
+def _kubernetes(name: str, about_s: int) -> Tool:
+    return Tool(name, "kubernetes", "k8s.io/kubernetes", f"/cmd/{name}", about_s)
+
+
+KWOK = Tool("kwok", "kwok", "sigs.k8s.io/kwok", "/cmd/kwok", 120)
 TOOLS = (
-    Tool("kube-apiserver", "kubernetes", "k8s.io/kubernetes", 400),
-    Tool("kubectl", "kubernetes", "k8s.io/kubernetes", 40),
-    Tool("kube-controller-manager", "kubernetes", "k8s.io/kubernetes", 60),
-    Tool("kube-scheduler", "kubernetes", "k8s.io/kubernetes", 30),
-    Tool("kwok", "kwok", "sigs.k8s.io/kwok", 60),
+    Tool("etcd", "etcd", "go.etcd.io/etcd/server/v3", "", 60),
+    _kubernetes("kube-apiserver", 400),
+    _kubernetes("kubectl", 40),
+    _kubernetes("kube-controller-manager", 60),
+    _kubernetes("kube-scheduler", 20),
+    KWOK,
 )
 
 
@@ -93,8 +95,7 @@ def find() -> Parts:
         Naming those that are not here.
 
     """
-    programs = {tool.name: _program(tool.name, built(tool)) for tool in TOOLS}
-    programs["etcd"] = _program("etcd", cache() / "etcd/etcd") or _on_path("etcd")
+    programs = {tool.name: _found(tool) for tool in TOOLS}
     stages = sorted(_stages().glob("*.yaml"))
     missing = [name for name, path in programs.items() if path is None] + ["KWOK's stages"] * (not stages)
     if missing:
@@ -108,18 +109,13 @@ def built(tool: Tool) -> Path:
 
 
 def _stages() -> Path:
-    return built(TOOLS[-1]).parent / "stages"
+    return built(KWOK).parent / "stages"
 
 
-def _program(name: str, cached: Path) -> Path | None:
+def _found(tool: Tool) -> Path | None:
     assets = os.environ.get("KUBEBUILDER_ASSETS")
-    candidates = [Path(assets) / name] if assets else []
-    return next((path for path in [*candidates, cached] if os.access(path, os.X_OK)), None)
-
-
-def _on_path(name: str) -> Path | None:
-    found = shutil.which(name)
-    return Path(found) if found else None
+    candidates = [Path(assets) / tool.name] if assets else []
+    return next((path for path in [*candidates, built(tool)] if os.access(path, os.X_OK)), None)
 
 
 def build() -> Parts:
@@ -132,59 +128,45 @@ def build() -> Parts:
 
     """
     for tool in TOOLS:
-        if _program(tool.name, built(tool)) is None:
+        if _found(tool) is None:
             _build(tool)
     if not _stages().is_dir():
         _copy_stages()
-    if _program("etcd", cache() / "etcd/etcd") is None and _on_path("etcd") is None:
-        _unpack_etcd()
     return find()
 
 
 def _build(tool: Tool) -> None:
     folder, began = HERE / tool.folder, time.monotonic()
-    print(
-        f"{tool.name} {tool.version}: building (about {tool.about_s} s where nothing is cached)", flush=True
-    )
-    for attempt in range(1, TRIES + 1):  # mirrors are slow or flaky now and then
-        try:
-            _run(["go", "mod", "download"], folder)
-            break
-        except MissingPartsError:
-            if attempt == TRIES:
-                raise
-            time.sleep(2 * attempt)
+    print(f"{tool.name} {tool.version}: building, some {tool.about_s} s with nothing cached", flush=True)
+    _download(folder)
     with _whole(built(tool)) as new:
-        _run(["go", "build", "-trimpath", "-ldflags", tool.flags, "-o", str(new), tool.package], folder)
+        flags = ["-trimpath", "-ldflags", tool.flags, "-o", str(new)]
+        _run(["go", "build", *flags, tool.module + tool.package], folder)
         version = ["version", "--client"] if tool.name == "kubectl" else ["--version"]
-        if tool.version not in (said := _run([str(new), *version], folder)):
+        if tool.version[1:] not in (said := _run([str(new), *version], folder)):
             raise MissingPartsError(f"{tool.name} says that it is {said.strip()}, not {tool.version}")
     print(f"{tool.name}: built in {time.monotonic() - began:.0f} s", flush=True)
 
 
+def _download(folder: Path) -> None:
+    for attempt in range(1, TRIES + 1):  # mirrors are slow or flaky now and then
+        try:
+            _run(["go", "mod", "download"], folder)
+            return
+        except MissingPartsError:
+            if attempt == TRIES or shutil.which("go") is None:
+                raise
+            time.sleep(2 * attempt)
+
+
 def _copy_stages() -> None:
-    kwok = TOOLS[-1]
-    module = _run(["go", "list", "-m", "-f", "{{.Dir}}", kwok.module], HERE / kwok.folder).strip()
+    module = _run(["go", "list", "-m", "-f", "{{.Dir}}", KWOK.module], HERE / KWOK.folder).strip()
     with _whole(_stages()) as new:
         new.mkdir()
         for stage in STAGES:
             for file in (Path(module) / "kustomize/stage" / stage).glob("*.yaml"):
                 if file.name != "kustomization.yaml":
                     (new / file.name).write_bytes(file.read_bytes())
-
-
-def _unpack_etcd() -> None:
-    """Take etcd out of Debian's package, without installing that: it would start a service."""
-    print("etcd: taking it out of Debian's etcd-server", flush=True)
-    try:
-        with tempfile.TemporaryDirectory() as folder, _whole(cache() / "etcd") as new:
-            _run(["apt-get", "-q", "download", "etcd-server"], Path(folder))
-            (package,) = Path(folder).glob("etcd-server_*.deb")
-            _run(["dpkg-deb", "--extract", str(package), folder], Path(folder))
-            new.mkdir()
-            shutil.copy2(Path(folder) / "usr/bin/etcd", new / "etcd")
-    except (MissingPartsError, OSError, ValueError) as error:
-        raise MissingPartsError(f"{error}\netcd: put it on the PATH: apt-get install etcd-server") from error
 
 
 @contextmanager
@@ -198,17 +180,14 @@ def _whole(path: Path) -> Iterator[Path]:
 
 
 def _run(command: Sequence[str], folder: Path) -> str:
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off"}
+    own = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off"}
     try:
-        done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
         raise MissingPartsError(f"{command[0]} is not installed") from error
     if done.returncode:
-        raise MissingPartsError(
-            f"{' '.join(command[:3])} failed:\n{(done.stderr or done.stdout).strip()[-2000:]}"
-        )
+        said = (done.stderr or done.stdout).strip()[-2000:]
+        raise MissingPartsError(f"{' '.join(command[:3])} failed:\n{said}")
     return done.stdout
 
 
