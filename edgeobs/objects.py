@@ -156,6 +156,7 @@ class Workload:
     selector: Selector = ()
     replicas: int = 0
     ready_replicas: int = 0
+    template: Pod | None = None  # what it would start, where that is known
 
     @property
     def ref(self) -> Ref:

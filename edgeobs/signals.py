@@ -282,7 +282,7 @@ class Incident:
 
 Verb = Literal[
     "notify", "annotate", "playbook", "cordon", "uncordon", "taint", "reschedule", "drain", "release",
-    "failover",
+    "failover", "failback",
 ]  # fmt: skip
 Verdict = Literal["allowed", "held", "denied"]
 

@@ -20,7 +20,7 @@ class Settings:
 
     verbs: tuple[Verb, ...] = (
         "notify", "annotate", "playbook", "cordon", "uncordon", "taint", "reschedule", "drain", "release",
-        "failover",
+        "failover", "failback",
     )  # fmt: skip
     """Actions that may be considered at all."""
 
@@ -83,9 +83,6 @@ class Settings:
     """How long our marks on a node stand for themselves (``edgeobs.io/until``), seconds. After it another
     replica that knows nothing of the incident may take them away; at most a week."""
 
-    mirror_stale_s: Annotated[float, Gt(0), Le(3600)] = 30.0
-    """Nothing is decided or done on a view of the cluster older than this, seconds."""
-
     journal_days: Annotated[float, Gt(0), Le(3650)] = 90.0
     """How long finished operations stay in the journal, days."""
 
@@ -114,3 +111,9 @@ class Settings:
 
     death_alerts: tuple[str, ...] = ("NodeDown", "KubeNodeUnreachable", "KubeNodeNotReady")
     """Names of Alertmanager alerts that count as a witness of a node's death."""
+
+    failover_ready_s: Annotated[float, Gt(0), Le(3600)] = 180.0
+    """How long a failover waits for a destination to become Ready before it tries the next one, seconds."""
+
+    failback_after_s: Annotated[float, Ge(60), Le(604_800)] = 3600.0
+    """How long the incident of a failover must have been resolved before it is failed back, seconds."""

@@ -3,6 +3,9 @@
 from edgeobs.remediate.operation import Procedure, target_node, with_pods
 from edgeobs.remediate.procedures.cordon import cordon, taint, uncordon
 from edgeobs.remediate.procedures.drain import drain, reschedule
+from edgeobs.remediate.procedures.failback import failback
+from edgeobs.remediate.procedures.failover import failover
+from edgeobs.remediate.procedures.failover import reads as moved
 from edgeobs.remediate.procedures.release import release
 from edgeobs.signals import Verb
 
@@ -15,4 +18,6 @@ PROCEDURES: dict[Verb, Procedure] = {
     "reschedule": Procedure(with_pods, reschedule),
     "drain": Procedure(with_pods, drain),
     "release": Procedure(with_pods, release),
+    "failover": Procedure(moved, failover),
+    "failback": Procedure(moved, failback, takes=False),
 }

@@ -1,0 +1,166 @@
+"""Failover: bring up elsewhere, wait until that is Ready, turn the traffic, then drain the origin. Pure.
+
+Every stage looks at the cluster: what is done already is passed over, so a crash in between costs nothing.
+Nothing is taken away at the origin before the destination serves.
+"""
+
+from typing import Any, NamedTuple
+
+from edgeobs.objects import Workload
+from edgeobs.remediate import moves
+from edgeobs.remediate.fit import fit
+from edgeobs.remediate.moves import Origin
+from edgeobs.remediate.operation import Do, End, Facts, Memo, Next, Operation, Reads, Wait
+from edgeobs.signals import SECOND
+
+LOOK_NS = SECOND
+
+
+class Move(NamedTuple):
+    """One workload on its way. Memo keys by `Origin.key`: ``at``, ``wanted``, ``since``."""
+
+    operation: Operation
+    facts: Facts
+    origin: Origin
+    source: Workload
+    target: Workload
+    wanted: int  # replicas
+    now_ns: int
+
+    @property
+    def memo(self) -> Memo:
+        """Of the operation."""
+        return self.operation.memo
+
+    def notes(self, **more: str) -> dict[str, str]:
+        """Annotations that say for what it is done."""
+        return moves.ours(self.operation.action.incident, self.operation.id, **more)
+
+
+def reads(operation: Operation) -> Reads:
+    """The workloads that move, where they go, and the Services that follow."""
+    found = [Origin.read(each) for each in operation.memo.get("origins", ())]
+    tried = [each.destination(at) for each in found for at in range(len(each.to))]
+    services = tuple(each.service_ref for each in found if each.service)
+    node = operation.action.target.node
+    return Reads(
+        nodes=(node,) if node else (), workloads=(*(each.ref for each in found), *tried), objects=services
+    )
+
+
+def failover(operation: Operation, facts: Facts, now_ns: int) -> Next:
+    """One workload after the other."""
+    if "origins" not in operation.memo:
+        return _found(operation, facts, now_ns)
+    for each in operation.memo["origins"]:
+        said = _one(operation, facts, Origin.read(each), now_ns)
+        if said is not None:
+            return said
+    names = [Origin.read(each).key for each in operation.memo["origins"]]
+    return End("verifying", f"failed over: {', '.join(names)}")
+
+
+def _found(operation: Operation, facts: Facts, now_ns: int) -> Next:
+    target, label = operation.action.target, facts.settings.zone_label
+    every = facts.inventory.nodes.items()
+    nodes = (
+        [target.node] if target.node else [n for n, node in every if node.labels.get(label) == target.zone]
+    )
+    found = moves.origins(facts.inventory, nodes, facts.settings)
+    if not found:
+        return End("cancelled", "nothing that runs there opted in to a failover")
+    memo = {**operation.memo, "origins": [each.memo() for each in found]}
+    return Wait(now_ns, f"{len(found)} workloads are to fail over", memo)
+
+
+def _one(operation: Operation, facts: Facts, origin: Origin, now_ns: int) -> Next | None:
+    source = facts.workloads.get(origin.ref)
+    if source is None:  # gone: there is nothing to fail over any more
+        return None
+    at = operation.memo.get(f"at:{origin.key}", 0)
+    if at >= len(origin.to):
+        tried = ", ".join(origin.to) or "none is named"
+        return End("failed", f"{origin.key} cannot be brought up elsewhere: {tried}")
+    target = facts.workloads.get(origin.destination(at))
+    if target is None:
+        return _next_destination(operation, origin, at, f"there is no Deployment {origin.to[at]}", now_ns)
+    wanted = operation.memo.get(f"wanted:{origin.key}", source.replicas)
+    move = Move(operation, facts, origin, source, target, wanted, now_ns)
+    return _bring_up(move, at) or _turn(move) or _drain(move)
+
+
+def _next_destination(operation: Operation, origin: Origin, at: int, why: str, now_ns: int) -> Wait:
+    memo = {**operation.memo, f"at:{origin.key}": at + 1}
+    memo.pop(f"since:{origin.key}", None)
+    return Wait(now_ns, f"{origin.key}: {why}", memo)
+
+
+def _bring_up(move: Move, at: int) -> Next | None:
+    """Scaled up where it fits, and Ready; else back to what it was, and the next destination."""
+    origin, target, facts = move.origin, move.target, move.facts
+    held = target.annotations.get(moves.FROM)
+    if move.memo.get(f"given_up:{origin.key}") == at:
+        return _give_up(move, at, "it was given up")
+    if held not in (None, origin.ref.name):
+        return _next_destination(move.operation, origin, at, f"{target.name} serves for {held}", move.now_ns)
+    if target.replicas >= move.wanted:
+        return _ready(move, at)
+    missing = move.wanted - target.replicas
+    proof = fit(
+        moves.copies(target, missing), facts.inventory, keep_free=facts.settings.keep_free, beside=True
+    )
+    if target.template is None or not proof.whole:
+        why = proof.reason() if target.template else "its template cannot be read"
+        return _next_destination(move.operation, origin, at, f"{target.name}: {why}", move.now_ns)
+    notes = move.notes(**{moves.FROM: origin.ref.name, moves.BEFORE: str(target.replicas)})
+    says = f"bring up {move.wanted} of {target.name} for {origin.ref.name}"
+    memo = {**move.memo, f"wanted:{origin.key}": move.wanted, f"since:{origin.key}": move.now_ns}
+    return Do(moves.scale(target, move.wanted, notes, says), memo)
+
+
+def _ready(move: Move, at: int) -> Next | None:
+    origin, target = move.origin, move.target
+    if target.ready_replicas >= move.wanted:
+        return None
+    since = move.memo.get(f"since:{origin.key}", move.operation.begun_ns)
+    waited = (move.now_ns - since) / SECOND
+    told = f"{target.ready_replicas} of {move.wanted} of {target.name} are Ready"
+    if waited < move.facts.settings.failover_ready_s:
+        return Wait(move.now_ns + LOOK_NS, told, {**move.memo, f"since:{origin.key}": since})
+    return _give_up(move, at, f"{told} after {waited:.0f} s")
+
+
+def _give_up(move: Move, at: int, why: str) -> Next:
+    """A destination that did not work is made what it was; only then the next one is tried."""
+    origin, target = move.origin, move.target
+    before = target.annotations.get(moves.BEFORE, "")
+    if target.annotations.get(moves.FROM) != origin.ref.name or not before.isdecimal():
+        return _next_destination(move.operation, origin, at, f"{target.name}: {why}", move.now_ns)
+    memo = {**move.memo, f"given_up:{origin.key}": at}
+    return Do(moves.scale(target, int(before), moves.CLEAN, f"give up {target.name}: {why}"), memo)
+
+
+def _turn(move: Move) -> Next | None:
+    """The Service selects the destination's pods."""
+    if not move.origin.service:
+        return None
+    service = move.facts.objects.get(move.origin.service_ref)
+    if service is None:
+        return End("failed", f"there is no Service {move.origin.service} to turn to {move.target.name}")
+    wanted, now = moves.labels_of(move.target), moves.selecting(service)
+    if now == wanted:
+        return None
+    notes = move.notes(**{moves.SELECTOR: moves.before(now)})
+    says = f"turn service {move.origin.service} to {move.target.name}"
+    return Do(moves.turn(service, wanted, notes, says))
+
+
+def _drain(move: Move) -> Next | None:
+    """The origin to zero: its pods end with their grace, as soon as their node can be told."""
+    if move.source.replicas == 0:
+        return None
+    notes: dict[str, Any] = move.notes(
+        **{moves.OVER_TO: move.target.name, moves.BEFORE: str(move.source.replicas)}
+    )
+    says = f"drain {move.origin.ref.name}: {move.target.name} serves in its place"
+    return Do(moves.scale(move.source, 0, notes, says), {**move.memo, "changed": True})
