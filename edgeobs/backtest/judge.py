@@ -14,13 +14,13 @@ import numpy as np
 from edgeobs.backtest.labels import Label
 from edgeobs.backtest.track import Track
 from edgeobs.detect.promise import promised
+from edgeobs.incidents.promise import LEAST
 from edgeobs.incidents.settings import Settings
 from edgeobs.signals import SECOND, Bools, Floats, Int64s, Resource
 
 DAY_S = 86_400.0
 GAP = 5.0
 """Usual intervals. A longer pause was not watched; what is abnormal again within them is the same alarm."""
-_LEAST = 2.0  # decades, as in incidents.watch
 
 
 class Alarm(NamedTuple):
@@ -144,7 +144,7 @@ def tally(alarms: Sequence[Alarm], labels: Sequence[Label], findable: Sequence[i
 
 def opening(interval_s: Floats, settings: Settings) -> Floats:
     """Decades that count, by seconds between samples: who speaks less often has less occasion to be wrong."""
-    return np.maximum(_LEAST, settings.open_score - np.log10(np.maximum(interval_s, 1.0)))
+    return np.maximum(LEAST, settings.open_score - np.log10(np.maximum(interval_s, 1.0)))
 
 
 def alarms_of(time_ns: Int64s, score: Floats, interval_s: Floats, settings: Settings) -> list[Alarm]:

@@ -3,7 +3,6 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from math import log10
 from typing import Literal
 
 from edgeobs.incidents.exhibit import Exhibit, Key
@@ -80,20 +79,18 @@ class Case:
         """Whether silence is all that speaks for it."""
         return all(each.source == "absence" for each in self.live())
 
-    def convinces(self, now_ns: int, settings: Settings) -> bool:
-        """Whether it is an incident: something said so outright, two metrics agree, or one insists."""
+    def convinces(self, now_ns: int, settings: Settings, series: int) -> bool:
+        """Whether it is an incident: something said so outright, two metrics agree, or one insists.
+
+        ``series`` are followed in all: of many, one must insist more.
+        """
         since = now_ns - int(settings.join_s * SECOND)
         live = [each for each in self.live() if each.heard_ns >= since]
         if any(each.source in ("absence", "alert") for each in live):
             return True
         if len({each.family for each in live if each.source == "series"}) >= settings.min_names:
             return True
-        lasting = int(settings.alone_s * SECOND)
-        return any(
-            each.score >= settings.alone_score - each.ease
-            and each.last_ns - each.onset_ns >= (0 if each.ease >= log10(settings.alone_s + 1) else lasting)
-            for each in live
-        )
+        return any(each.insists(settings, series) for each in live)
 
     def incident(self, now_ns: int, settings: Settings) -> Incident:
         """The plain value as of now, kept until something changes."""

@@ -88,7 +88,7 @@ class Cases:
 
     def open(self, case: Case, now_ns: int) -> bool:
         """Make it an incident, if it convinces and there is room; whether it has become one just now."""
-        if case.id or not case.convinces(now_ns, self.settings):
+        if case.id or not case.convinces(now_ns, self.settings, len(self.table)):
             return False
         scope = case.scope
         if self._opened[scope] >= self.settings.max_active:
@@ -147,12 +147,11 @@ class Cases:
 
     def sweep(self, now_ns: int) -> None:
         """Let time pass: calm, ongoing, resolved."""
-        hold = int(self.settings.hold_s * SECOND)
         exhibits = 0
         for case in list(self.by_place.values()):
             exhibits += len(case.exhibits)
             for exhibit in case.live():
-                if now_ns >= (exhibit.ends_ns or exhibit.heard_ns + hold):
+                if now_ns >= exhibit.calm_ns(self.settings):
                     exhibit.calm, case.shown = True, None
                     self._changed[id(case)] = case
             if not case.live():

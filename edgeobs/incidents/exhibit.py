@@ -1,12 +1,17 @@
 """Evidence as it grows: one series, absence or foreign alert of an incident."""
 
 from dataclasses import dataclass, field
-from math import nan
+from itertools import pairwise
+from math import log10, nan
+from statistics import median
 from typing import Literal
 
 from edgeobs.incidents.points import band, fitted
+from edgeobs.incidents.promise import alone, hold_s
+from edgeobs.incidents.settings import Settings
 from edgeobs.incidents.watch import Watch
 from edgeobs.signals import (
+    SECOND,
     Absence,
     Evidence,
     ExternalAlert,
@@ -70,6 +75,17 @@ class Exhibit:
     def family(self) -> str:
         """The metric it came from: of what `features` derives from one histogram, the histogram."""
         return self.name.partition(":")[0]
+
+    def insists(self, settings: Settings, series: int) -> bool:
+        """Whether it is an incident though it is alone, among so many series in all."""
+        whole = self.source == "joint"
+        least = settings.alone_score - self.ease if whole else alone(self.ease, series, settings)
+        lasted = (self.last_ns - self.onset_ns) / SECOND
+        return self.score >= least and (lasted >= settings.alone_s or 10**self.ease > settings.alone_s)
+
+    def calm_ns(self, settings: Settings) -> int:
+        """When it is calm, if nothing is heard of it until then."""
+        return self.ends_ns or self.heard_ns + int(hold_s(self.ease, settings) * SECOND)
 
     def show(self, point: Point, expected: float, limit: int, why: str = "") -> bool:
         """Add a sample to the plot, unless it is older than its end; whether it is the highest so far."""
@@ -178,4 +194,11 @@ def of_evidence(evidence: Evidence, place: Resource, now_ns: int) -> Exhibit:
         unit=evidence.unit, onset_ns=evidence.onset_ns, last_ns=evidence.last_ns, heard_ns=now_ns,
         score=evidence.score, value=evidence.value, expected=expected, low=low, high=high,
         points=list(evidence.points), calm=evidence.calm, why=evidence.why, parts=evidence.parts,
+        ease=_ease([point.time_ns for point in evidence.points]),
     )  # fmt: skip
+
+
+def _ease(times_ns: list[int]) -> float:
+    """log₁₀ of the seconds between the samples of a plot, at least 0; they tell until a sample comes."""
+    gaps = [after - before for before, after in pairwise(times_ns)]
+    return log10(max(median(gaps) / SECOND, 1.0)) if gaps else 0.0

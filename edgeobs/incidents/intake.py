@@ -6,7 +6,8 @@ from math import log10
 from edgeobs.incidents.case import Case
 from edgeobs.incidents.cases import Cases
 from edgeobs.incidents.exhibit import Exhibit, of_absence, of_alert, of_joint, of_series
-from edgeobs.incidents.watch import DROPPED, Watch, Watcher, opening
+from edgeobs.incidents.promise import opening
+from edgeobs.incidents.watch import DROPPED, Watch, Watcher
 from edgeobs.incidents.zones import absorb, covered, gather
 from edgeobs.signals import SECOND, Absence, Batch, Counts, ExternalAlert, Joint, Point, Resource, Scores
 
@@ -34,7 +35,7 @@ class Intake:
             exhibit = case.exhibits.get((watch.place.node, watch.text))
             if exhibit is not None and not exhibit.calm:
                 exhibit.show(point, expected, limit, why)
-                case.shown = None
+                exhibit.ease, case.shown = ease, None
             elif late:
                 continue
             else:
@@ -132,8 +133,9 @@ class Intake:
     def sweep(self, now_ns: int) -> None:
         """Let go of whoever has been calm for the hold time."""
         self.watcher.sweep(now_ns)
-        before = now_ns - int(self.settings.hold_s * SECOND)
-        self.wholes = {place: watch for place, watch in self.wholes.items() if watch.heard_ns > before}
+        self.wholes = {
+            place: watch for place, watch in self.wholes.items() if not watch.calm(now_ns, self.settings)
+        }
 
     def _heard(self, case: Case, exhibit: Exhibit, time_ns: int, now_ns: int) -> None:
         exhibit.heard_ns, exhibit.last_ns = now_ns, max(time_ns, exhibit.last_ns)

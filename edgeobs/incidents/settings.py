@@ -32,15 +32,21 @@ class Settings:
     join_s: Annotated[float, Gt(0)] = 30.0
     """Evidence must have been abnormal within this time of each other to open an incident, seconds."""
 
+    alone_a_day: Annotated[float, Gt(0), Le(1000)] = 0.1
+    """False incidents a day that all series of the core together may promise, each alone: the more there are,
+    and the more often they speak, the higher one must score (`promise.alone`); from that score on, one series
+    alone opens an incident …"""
+
     alone_score: Annotated[float, Gt(0), Le(20)] = 12.0
-    """One series alone opens an incident when its highest score reaches this, decades …"""
+    """… and a node as a whole alone does from this score on, decades, less log₁₀ of the seconds between its
+    samples …"""
 
     alone_s: Annotated[float, Ge(0)] = 30.0
-    """… and it has lasted this long, seconds."""
+    """… when it has lasted this long, seconds; one sample is enough of what speaks less often."""
 
     hold_s: Annotated[float, Gt(0)] = 60.0
-    """Evidence is calm after this long without anything abnormal; an incident whose evidence is all calm is
-    resolved, seconds."""
+    """Evidence is calm after this long without anything abnormal, and five of its intervals at the least; an
+    incident whose evidence is all calm is resolved, seconds."""
 
     ongoing_s: Annotated[float, Ge(0)] = 30.0
     """An open incident is called ongoing after this long, seconds."""

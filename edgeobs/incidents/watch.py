@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from edgeobs.incidents.points import band
+from edgeobs.incidents.promise import LEAST, closing, hold_s, opening
 from edgeobs.incidents.settings import Settings
 from edgeobs.series import SeriesTable
 from edgeobs.signals import (
@@ -22,13 +23,12 @@ from edgeobs.signals import (
 )
 
 DROPPED = "edgeobs_evidence_dropped_total"
-LEAST = 2.0  # decades: the usual is below, however seldom a series speaks
 
 
 class Watch:
     """The recent surprise of one series, or of a node."""
 
-    __slots__ = ("bits", "heard_ns", "hot", "identity", "onset_ns", "place", "text")
+    __slots__ = ("bits", "ease", "heard_ns", "hot", "identity", "onset_ns", "place", "text")
 
     def __init__(self, place: Resource, text: str, identity: Identity | None = None) -> None:
         self.identity = identity
@@ -36,10 +36,12 @@ class Watch:
         self.bits = 0  # newest sample in bit 0: 1 when it counted
         self.onset_ns = 0  # the sender's time of the first sample that counted
         self.heard_ns = 0  # our time of the last surprising sample
+        self.ease = 0.0  # log₁₀ of the seconds between its samples
         self.hot = False  # persistence was shown, and it has not been calm since
 
     def observe(self, time_ns: int, score: float, ease: float, now_ns: int, settings: Settings) -> bool:
         """Take one sample of a series that speaks 10^ease seconds apart; whether it is evidence."""
+        self.ease = ease
         hit = score >= opening(ease, settings)
         if hit and not self.bits and not self.hot:
             self.onset_ns = time_ns
@@ -50,18 +52,9 @@ class Watch:
         self.hot = self.hot or self.bits.bit_count() >= hits
         return self.hot
 
-
-def opening(ease: float, settings: Settings) -> float:
-    """Decades that a sample of a series that speaks 10^ease seconds apart must reach to count.
-
-    The promise is a rate of false alarms a day: who speaks less often has less occasion for them.
-    """
-    return max(LEAST, settings.open_score - ease)
-
-
-def closing(ease: float, settings: Settings) -> float:
-    """Decades that keep it alive."""
-    return settings.close_score * opening(ease, settings) / settings.open_score
+    def calm(self, now_ns: int, settings: Settings) -> bool:
+        """Whether nothing surprising was heard for the hold time."""
+        return now_ns - self.heard_ns >= hold_s(self.ease, settings) * SECOND
 
 
 class Watcher:
@@ -117,8 +110,7 @@ class Watcher:
 
     def sweep(self, now_ns: int) -> None:
         """Let go of the series that have been calm for the hold time."""
-        before = now_ns - int(self._settings.hold_s * SECOND)
-        for number in [n for n, watch in self._watches.items() if watch.heard_ns <= before]:
+        for number in [n for n, watch in self._watches.items() if watch.calm(now_ns, self._settings)]:
             self._forget(number)
 
     def _select(self, batch: Batch, scores: Scores, ease: Floats) -> Int64s:

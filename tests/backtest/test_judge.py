@@ -12,9 +12,9 @@ from edgeobs.backtest.judge import Alarm, Result, Seen, alarms_of, judge, openin
 from edgeobs.backtest.labels import Label
 from edgeobs.backtest.selector import selector
 from edgeobs.backtest.track import Track
+from edgeobs.incidents.promise import opening as watch_opening
 from edgeobs.incidents.settings import Settings
 from edgeobs.incidents.watch import Watch
-from edgeobs.incidents.watch import opening as watch_opening
 from edgeobs.signals import SECOND, Identity, Kind, Resource, Source
 
 SETTINGS = Settings()

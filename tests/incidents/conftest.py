@@ -35,6 +35,7 @@ class World:
     table: SeriesTable = field(default_factory=lambda: SeriesTable(10_000))
     counts: Counts = field(default_factory=Counts)
     now_ns: int = START
+    interval_s: float = 1.0
 
     def __post_init__(self) -> None:
         self.incidents = Incidents(self.table, self.settings, self.counts)
@@ -70,7 +71,13 @@ class World:
         batch = Batch(series, np.full(n, self.now_ns), 10 + score, np.full(n, late))
         score = np.abs(score)
         expected, spread = np.full(n, 10.0), np.full(n, 1.0)
-        return self.incidents.step(batch, Scores(score, expected, spread), absences, alerts, self.now_ns)
+        said = Scores(score, expected, spread, interval_s=np.full(n, self.interval_s))
+        return self.incidents.step(batch, said, absences, alerts, self.now_ns)
+
+    def others(self, number: int) -> None:
+        """So many series more, of which nothing is heard."""
+        for i in range(number):
+            self.series("z9", f"other_{i}")
 
     def run(
         self,

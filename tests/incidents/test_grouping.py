@@ -1,6 +1,7 @@
 """What becomes an incident, what does not, and what is kept of it."""
 
 from collections.abc import Callable
+from math import log10
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from edgeobs.incidents import Incidents, Settings
 from edgeobs.incidents.exhibit import Exhibit
 from edgeobs.incidents.history import History
 from edgeobs.incidents.points import fitted
+from edgeobs.incidents.promise import alone, opening
 from edgeobs.incidents.words import title
 from edgeobs.quantity import quantity
 from edgeobs.signals import SECOND, Batch, ExternalAlert, Joint, Point, Resource, Scores
@@ -78,8 +80,49 @@ def test_one_series_needs_to_insist(world: Any) -> None:
     assert [i.state for i in world.run(5, {DISK: 15.0})] == ["open"]
 
 
-def test_one_series_that_is_merely_odd_opens_nothing(world: Any) -> None:
+def test_one_series_that_is_merely_odd_opens_nothing_in_a_fleet(world: Any) -> None:
+    world.others(2000)
     assert not world.run(200, {DISK: 9.0})
+    assert world.run(5, {DISK: 10.0})
+
+
+@pytest.mark.parametrize(("score", "opens"), [(5.0, True), (4.0, False)])
+def test_one_sample_is_enough_of_a_series_that_seldom_speaks(world: Any, score: float, opens: bool) -> None:
+    """Of ten series a minute, .1 false incidents a day are promised from 4.9 decades on."""
+    world.interval_s = 60.0
+    world.others(5)
+    world.step({DISK: 0.5}, after_s=60)
+    assert bool(world.step({DISK: score}, after_s=60)) == opens
+
+
+def test_who_seldom_speaks_is_no_new_incident_with_every_sample(world: Any) -> None:
+    world.interval_s = 300.0
+    world.step({DISK: 9.0})
+    (incident,) = world.incidents.active()
+    for _ in range(10):
+        world.step({}, after_s=150)
+        world.step({DISK: 9.0}, after_s=150)
+    again = Incidents(world.table, world.settings, world.counts)
+    again.restore_incidents(world.incidents.active(), world.now_ns)
+    for each in (world.incidents, again):
+        world.incidents = each
+        world.step({}, after_s=299)
+        assert [other.id for other in each.active()] == [incident.id]
+    world.run(1300)
+    assert not again.active()
+
+
+@given(
+    st.lists(st.floats(1, 3600), min_size=1, max_size=50),
+    st.floats(0.001, 10),
+)
+def test_all_series_together_promise_what_is_asked_of_them(intervals: list[float], a_day: float) -> None:
+    settings = Settings(alone_a_day=a_day)
+    scores = [alone(log10(each), len(intervals), settings) for each in intervals]
+    promised = sum(86_400 / each * 10**-score for each, score in zip(intervals, scores, strict=True))
+    assert promised <= a_day * (1 + 1e-9)
+    if all(score > opening(log10(each), settings) for each, score in zip(intervals, scores, strict=True)):
+        assert promised == pytest.approx(a_day)
 
 
 def test_late_samples_open_nothing(world: Any) -> None:
