@@ -45,7 +45,8 @@ def rounds(series: Int32s, most: int | None = None) -> Iterator[slice | _Index]:
         return
     rank = occurrences(series)
     order = np.argsort(rank, kind="stable")
-    yield from np.split(order, np.cumsum(np.bincount(rank))[:-1])[:most]
+    sizes = np.bincount(rank)[:most]  # before they are split: a million rounds would be a million arrays
+    yield from np.split(order[: sizes.sum()], np.cumsum(sizes)[:-1])
 
 
 def occurrences(series: Int32s) -> _Index:

@@ -24,7 +24,8 @@ class Settings:
 
     restart_s: Annotated[float, Gt(0), Le(86_400)] = 120.0
     """Seconds (our clock) without an accepted sample after which a series may start anew at an earlier time:
-    a sender whose clock was set back is out of order for this long, not for ever."""
+    a sender whose clock was set back is out of order for this long, not for ever. Where our own clock was set
+    back by more, every series may start anew at once."""
 
     first_s: Annotated[float, Ge(0), Le(3600)] = 60.0
     """A cumulative series' first sample gives a rate when its start time is at most so many seconds before

@@ -58,7 +58,8 @@ class Settler:
             return None
         bits = value.view(np.int64)
         stale = bits == _STALE
-        quiet = rows[:, ARRIVED] < now_ns - int(s.restart_s * SECOND)
+        # Before now, or after it: then it was our own clock that was set back.
+        quiet = np.abs(now_ns - rows[:, ARRIVED]) > int(s.restart_s * SECOND)
         forward |= quiet & (time < rows[:, TIME])
         rest = np.ones(len(series), np.bool_)
         for reason, which in (

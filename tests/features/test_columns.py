@@ -1,5 +1,7 @@
 """Rounds: unique series in each, every sample once, in order."""
 
+import tracemalloc
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +26,17 @@ def test_rounds_hold_each_sample_once_in_order(ids: list[int]) -> None:
 def test_rounds_beyond_the_bound_are_left_out() -> None:
     series = np.array([1, 1, 2, 1], np.int32)
     assert [index.tolist() for index in rounds(series, 2) if not isinstance(index, slice)] == [[0, 2], [1]]
+
+
+def test_a_flood_of_one_series_is_no_array_a_sample() -> None:
+    flood = np.zeros(300_000, np.int32)
+    tracemalloc.start()
+    try:
+        assert [len(flood[index]) for index in rounds(flood, 3)] == [1, 1, 1]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 70 * len(flood), "bytes a sample"
 
 
 def test_growing_keeps_what_was_there() -> None:

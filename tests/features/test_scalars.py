@@ -131,6 +131,13 @@ def test_a_clock_that_was_set_back_loses_two_minutes_not_everything(site: Site) 
     assert all(got[12:])
 
 
+def test_our_own_clock_that_was_set_back_loses_nothing(site: Site) -> None:
+    site.send((0, 0, 1.0))
+    month = -30 * 86_400
+    got = [site.send((0, month + t, 1.0), after=month + t) for t in range(5)]
+    assert got == [[(0, month + t, 1.0)] for t in range(5)]
+
+
 def test_a_difference_that_no_float_holds_is_dropped(site: Site) -> None:
     site.send((Kind.UPDOWN, 0, 1.0), (Kind.COUNTER, 0, -1.7e308))
     assert site.send((Kind.COUNTER, 1, 1.7e308), after=1) == []
