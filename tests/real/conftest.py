@@ -39,13 +39,14 @@ def nodes(api: Api) -> Iterator[Nodes]:
 
 @pytest.fixture
 def namespace(api: Api) -> Iterator[str]:
-    """An empty one in which pods can be made; the controller manager removes it after the test."""
+    """An empty one in which pods can be made; its pods are gone after the test, it itself soon after."""
     name = f"test-{secrets.token_hex(4)}"
     api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     accounts = f"/api/v1/namespaces/{name}/serviceaccounts"
     wait(f"{name} has an account", lambda: api.items(accounts))
     yield name
-    api.delete(f"/api/v1/namespaces/{name}")
+    api.delete(f"/api/v1/namespaces/{name}")  # from here on nothing can be made in it
+    wait(f"no pods are left in {name}", lambda: none_left(api, f"/api/v1/namespaces/{name}/pods"))
 
 
 @pytest.fixture
@@ -53,3 +54,12 @@ def proxy(control_plane: ControlPlane) -> Iterator[FaultProxy]:
     """A fault proxy before the API server, without faults yet."""
     with FaultProxy(control_plane.server, control_plane.certificate, control_plane.key) as running:
         yield running
+
+
+def none_left(api: Api, path: str) -> bool:
+    """Remove objects that nobody else may: a dead node's, and those with a finalizer."""
+    left = api.items(path)
+    for name in (each["metadata"]["name"] for each in left if each["metadata"].get("finalizers")):
+        api("PATCH", f"{path}/{name}", {"metadata": {"finalizers": None}})
+    api.delete(path, gracePeriodSeconds=0)
+    return not left
