@@ -2,9 +2,10 @@
 
 import dataclasses
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from itertools import combinations
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -94,7 +95,13 @@ class Config:
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
 
 
-_EXPECTED = {"missing": "a value", "dataclass_type": "keys with values", "path_type": "a path"}
+_EXPECTED = {
+    "missing": "a value",
+    "dataclass_type": "keys with values",
+    "path_type": "a path",
+    "tuple_type": "a list",
+}
+_EVERYWHERE = {"0.0.0.0", "::", ""}  # noqa: S104  addresses that take a port on all others too
 
 
 class ConfigError(ValueError):
@@ -123,13 +130,19 @@ def parse(text: str, file: str = "config") -> Config:
     try:
         config = TypeAdapter(Config).validate_python(found)
     except ValidationError as error:
-        problems += [_problem(e) for e in error.errors(include_url=False)]
-    problems = problems or [
-        *_nowhere(config.detect.timezone), *_impossible(config.detectors), *_unreachable(config.cluster)
-    ]  # fmt: skip
+        problems += _problems(error.errors(include_url=False))
+    problems = problems or list(_unfit(config))
     if problems:
         raise ConfigError(file, problems)
     return config
+
+
+def _unfit(config: Config) -> Iterator[str]:
+    """A line for everything that is of the right kind and yet cannot be."""
+    yield from _nowhere(config.detect.timezone)
+    yield from _taken(config.server, config.web)
+    yield from _impossible(config.detectors)
+    yield from _unreachable(config.cluster)
 
 
 def _nowhere(timezone: str) -> Iterator[str]:
@@ -141,6 +154,19 @@ def _nowhere(timezone: str) -> Iterator[str]:
             f"detect.timezone: expected an IANA time zone that this machine knows (package tzdata), found "
             f"{timezone!r}"
         )
+
+
+def _taken(server: ServerSettings, web: WebSettings) -> Iterator[str]:
+    """A line for each port that is given twice at one address."""
+    ports = [
+        ("server.http_port", server.host, server.http_port),
+        ("server.grpc_port", server.host, server.grpc_port),
+        ("web.port", web.host, web.port),
+    ]
+    for (name, host, port), (other, other_host, other_port) in combinations(ports, 2):
+        same = host == other_host or {host, other_host} & _EVERYWHERE
+        if port and port == other_port and same:
+            yield f"{other}: expected another port than {name}; found {port}"
 
 
 def _impossible(detectors: dict[str, ModelSettings]) -> Iterator[str]:
@@ -207,12 +233,26 @@ def _meant(key: object, known: dict[str, Any]) -> str:
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
-def _problem(error: Any) -> str:
+def _problems(errors: Sequence[Any]) -> Iterator[str]:
+    """A line for each place; where several kinds are possible, they are told together."""
+    expected: dict[str, list[str]] = {}
+    for error in errors:
+        meant = _EXPECTED.get(error["type"]) or error["msg"].removeprefix("Input should be ")
+        expected.setdefault(_place(error["loc"]), []).append(meant)
+    for place, error in {_place(error["loc"]): error for error in errors}.items():
+        if any(other != place and other.startswith((f"{place}[", f"{place}.")) for other in expected):
+            continue  # it is of one of these kinds, and wrong within
+        found = "nothing" if error["type"] == "missing" else repr(error["input"])
+        found = found if len(found) <= 80 else found[:77] + "…"
+        yield f"{place or 'the file'}: expected {' or '.join(expected[place])}; found {found}"
+
+
+def _place(parts: Sequence[int | str]) -> str:
+    """As YAML is read; pydantic's names of the kinds that are possible (``tuple[…]``) are no keys."""
     place = ""
-    for part in error["loc"]:
-        place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
-    expected = _EXPECTED.get(error["type"]) or error["msg"].removeprefix("Input should be ")
-    found = "nothing" if error["type"] == "missing" else repr(error["input"])
-    return (
-        f"{place or 'the file'}: expected {expected}; found {found if len(found) <= 80 else found[:77] + '…'}"
-    )
+    for part in parts:
+        if isinstance(part, int):
+            place += f"[{part}]"
+        elif "[" not in part:
+            place += f".{part}" if place else part
+    return place

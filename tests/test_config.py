@@ -54,6 +54,16 @@ def test_what_is_set_is_set_and_the_rest_keeps_its_default() -> None:
         ("server: {tls: {cert: x}}", "server.tls.cert", "cert_file", "'cert'"),
         ("server: {tokens: [{name: a, nodes: [b], nods: c}]}", "server.tokens[0].nods", "nodes", "'nods'"),
         ("server: {tokens: [{name: a}]}", "server.tokens[0].nodes", "a value", "nothing"),
+        (
+            "server: {tokens: [{name: a, nodes: b}]}",
+            "server.tokens[0].nodes: ",
+            "expected a list or '*'",
+            "'b'",
+        ),
+        ("server: {tokens: [{name: a, nodes: [3]}]}", "server.tokens[0].nodes[0]: ", "valid string", "3"),
+        ("web: {port: 4318}", "web.port: ", "another port than server.http_port", "4318"),
+        ("server: {grpc_port: 4318}", "server.grpc_port: ", "another port than server.http_port", "4318"),
+        ("web: {port: 4317, host: 0.0.0.0}", "web.port: ", "another port than server.grpc_port", "4317"),
         ("remediate: {verbs: [reboot]}", "remediate.verbs[0]", "'cordon'", "'reboot'"),
         ("remediate: {cluster_share: 1.5}", "remediate.cluster_share", "less than or equal to 1", "1.5"),
         ("server: 3", "server", "keys with values", "3"),
@@ -68,6 +78,12 @@ def test_a_mistake_is_told_with_its_place(text: str, place: str, expected: str, 
     assert problem.startswith(place)
     assert expected in problem
     assert found in problem
+
+
+def test_a_port_may_be_given_at_two_addresses_and_any_free_one_twice() -> None:
+    assert parse("web: {port: 4318, host: 127.0.0.2}").web.port == 4318
+    assert parse("web: {port: 0}\nserver: {http_port: 0, grpc_port: 0}").web.port == 0
+    assert parse("server: {grpc_port: null}").server.grpc_port is None
 
 
 @pytest.mark.parametrize(
