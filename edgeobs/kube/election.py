@@ -142,16 +142,14 @@ def _free_ns(seat: Seat, terms: Terms) -> int:
     return seat.seen_ns + max(theirs, terms.lease_s) * SECOND
 
 
-def told(seat: Seat, answer: Answer, terms: Terms, sent_ns: int, now_ns: int) -> Seat:
+def told(seat: Seat, call: Call, answer: Answer, terms: Terms, sent_ns: int, now_ns: int) -> Seat:
     """What we know after the answer to a request; its times are when it was sent and when it was answered."""
     if not answer.ok or seat.claim_ns is None:
         # Another's, gone, refused or unknown. What leave to act there is runs out by itself.
         return replace(seat, looked=seat.looked and answer.status not in {404, 409})
-    before = seat.record or _NOBODY
-    transitions = before.transitions + (before.holder != terms.identity)
-    record = Record(terms.identity, transitions, terms.lease_s, answer.version, "", "", before.acquired)
-    until = sent_ns + int(terms.renew_s * SECOND)
-    fence = Fence(terms.identity, transitions, seat.claim_ns, until)
+    record = read({"spec": call.body["spec"], "metadata": {"resourceVersion": answer.version}})
+    until_ns = sent_ns + int(terms.renew_s * SECOND)
+    fence = Fence(terms.identity, record.transitions if record else 0, seat.claim_ns, until_ns)
     return replace(seat, record=record, seen_ns=now_ns, looked=True, fence=fence)
 
 

@@ -93,7 +93,7 @@ class Elector:
             self._trouble("")
             return
         answer = self._api.call(call)
-        self._seat = told(self._seat, answer, self.terms, sent_ns, self._clock())
+        self._seat = told(self._seat, call, answer, self.terms, sent_ns, self._clock())
         lost = answer.status == 409  # another was faster; nothing is wrong
         self._trouble(
             "" if answer.ok or lost else f"{call.says}: {answer.status} {answer.reason}: {answer.text}"

@@ -131,7 +131,7 @@ class Reflector:
 
     async def _watch(self, state: State, version: str) -> tuple[State, Next]:
         """One watch, from its opening to its end or until it is left."""
-        rotate_s = max(int(self._rotate_s * random.uniform(0.8, 1)), 3)  # noqa: S311  jitter, no secret
+        rotate_s = max(int(self._rotate_s * random.uniform(0.8, 1)), 1)  # noqa: S311  jitter, no secret
         params = {
             "watch": "1", "allowWatchBookmarks": "true", "timeoutSeconds": str(rotate_s),
             "resourceVersion": version,
