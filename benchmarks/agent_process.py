@@ -13,8 +13,9 @@ import numpy as np
 
 from edgeobs.compose import build
 from edgeobs.config import Config, load
+from edgeobs.detect import season
 from edgeobs.detect.bank import SeriesBank
-from edgeobs.detect.memory import DAYS, SCALE, USUAL
+from edgeobs.detect.memory import DAYS, UNIT, USUAL
 from edgeobs.pipeline import Pipeline
 from edgeobs.signals import SECOND, Floats, Identity, Kind, Points, Resource, Source
 
@@ -78,8 +79,8 @@ def _grow_old(pipeline: Pipeline) -> None:
     bank = pipeline.detection.detectors["series"]
     assert isinstance(bank, SeriesBank)
     bank.memory.hours[:SERIES] = 0
-    bank.memory.day[:SERIES, [USUAL, SCALE]] = 50.0, 5.0
-    bank.memory.days[:SERIES, DAYS] = 4
+    bank.memory.day[:SERIES, USUAL] = 50.0
+    bank.memory.days[:SERIES, [DAYS, UNIT]] = 4, season.ZERO_POWER + 3  # of a first spread of 5
 
 
 def _noise() -> Floats:

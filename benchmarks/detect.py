@@ -23,7 +23,7 @@ AGENT = 10_000
 CALL = 10_000  # samples, as a request brings
 WARM = 40  # samples of each series before anything is measured
 START = 1_700_000_000 * SECOND
-_DAILY = ("hours", "day", "days")  # parts of a row that are the time of day
+_DAILY = ("hours", "day", "count", "days", "rest")  # parts of a row that are the time of day
 
 
 class Feed:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from edgeobs import remediate
 from edgeobs.config import Config
-from edgeobs.detect import DETECTORS, Detection, Detector
+from edgeobs.detect import Detection, Detector
 from edgeobs.detect.absence import Heartbeats
+from edgeobs.detect.bank import SeriesBank
 from edgeobs.detect.changes import Changes
 from edgeobs.detect.feedback import Feedback
 from edgeobs.detect.node import NodeBank
@@ -41,7 +42,7 @@ def build(config: Config) -> Core:
         detection=Detection(
             table,
             {
-                "series": DETECTORS["series"](config.detect),
+                "series": SeriesBank(config.detect, home=lambda number: table[number].source.resource),
                 **({"peers": Peers(table, config.peers)} if config.detect.peers else {}),
                 **_models(config, table, counts),
             },

@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
@@ -18,6 +18,7 @@ from pydantic import StringConstraints, TypeAdapter, ValidationError
 from edgeobs.detect import Settings as DetectSettings
 from edgeobs.detect.change_signs import ChangeSettings
 from edgeobs.detect.feedback import FeedbackSettings
+from edgeobs.detect.holidays import with_holidays
 from edgeobs.detect.models import ModelSettings
 from edgeobs.detect.peer_groups import PeerSettings
 from edgeobs.detect.shifts import ShiftSettings
@@ -131,7 +132,9 @@ def parse(text: str, file: str = "config") -> Config:
         config = TypeAdapter(Config).validate_python(found)
     except ValidationError as error:
         problems += _problems(error.errors(include_url=False))
-    problems = problems or list(_unfit(config))
+    if not problems:
+        problems = list(_unfit(config))
+        config = replace(config, detect=with_holidays(config.detect, problems))
     if problems:
         raise ConfigError(file, problems)
     return config
@@ -139,21 +142,25 @@ def parse(text: str, file: str = "config") -> Config:
 
 def _unfit(config: Config) -> Iterator[str]:
     """A line for everything that is of the right kind and yet cannot be."""
-    yield from _nowhere(config.detect.timezone)
+    yield from _nowhere(config.detect)
     yield from _taken(config.server, config.web)
     yield from _impossible(config.detectors)
     yield from _unreachable(config.cluster)
 
 
-def _nowhere(timezone: str) -> Iterator[str]:
-    """A line for a time zone that is none, or that this machine does not know."""
-    try:
-        ZoneInfo(timezone)
-    except (KeyError, ValueError, OSError):
-        yield (
-            f"detect.timezone: expected an IANA time zone that this machine knows (package tzdata), found "
-            f"{timezone!r}"
-        )
+def _nowhere(detect: DetectSettings) -> Iterator[str]:
+    """A line for every time zone that is none, or that this machine does not know."""
+    named = {"timezone": detect.timezone} | {
+        f"sites.{k}.timezone": v.timezone for k, v in detect.sites.items()
+    }
+    for place, timezone in named.items():
+        try:
+            ZoneInfo("UTC" if timezone is None else timezone)
+        except (KeyError, ValueError, OSError):
+            yield (
+                f"detect.{place}: expected an IANA time zone that this machine knows (package tzdata), found "
+                f"{timezone!r}"
+            )
 
 
 def _taken(server: ServerSettings, web: WebSettings) -> Iterator[str]:
@@ -202,6 +209,14 @@ class _UniqueKeys(yaml.SafeLoader):
                 )
             seen.add(name)
         return super().construct_mapping(node, deep)
+
+
+def _as_written(loader: _UniqueKeys, node: yaml.ScalarNode) -> object:
+    """Dates stay text until their place is known: of a wrong one YAML says only that it is wrong."""
+    return loader.construct_scalar(node)
+
+
+_UniqueKeys.add_constructor("tag:yaml.org,2002:timestamp", _as_written)
 
 
 def _unknown(found: object, kind: Any, path: str) -> Iterator[str]:

@@ -21,7 +21,7 @@ from edgeobs.detect.sample import LAST
 from edgeobs.incidents.exhibit import unit_of
 from edgeobs.incidents.points import band
 from edgeobs.quantity import quantity
-from edgeobs.signals import SECOND, Identity
+from edgeobs.signals import SECOND, Identity, Resource
 
 STAGE = "detect.series"
 AHEAD_S = (300, 900, 1800, 3600)
@@ -85,7 +85,7 @@ def read(folder: Path, settings: Settings) -> Learned:
     path = folder / snapshot.NAME
     try:
         table, _, stages = snapshot.read(path)
-        bank = SeriesBank(settings, fast=False)
+        bank = SeriesBank(settings, fast=False, home=lambda number: _home(table.identities[number]))
         if STAGE not in stages:
             raise Unreadable(f"{path}: holds nothing of the detector of series ({STAGE})")
         bank.restore(stages[STAGE])
@@ -100,6 +100,12 @@ def read(folder: Path, settings: Settings) -> Learned:
         told = str(error)
         raise Unreadable(told if told.startswith(str(path)) else f"{path}: {told}") from error
     return Learned(path, table.identities, bank)
+
+
+def _home(identity: Identity | None) -> Resource:
+    if identity is None:
+        raise KeyError(identity)
+    return identity.source.resource
 
 
 def of_node(learned: Learned, node: str, metric: str = "") -> list[Told]:

@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import dataclasses
+import datetime as dt
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -227,3 +228,41 @@ def test_a_time_zone_that_is_none_is_named(name: str) -> None:
     (problem,) = problems(f"detect: {{timezone: '{name}'}}")
     assert problem.startswith("detect.timezone: expected an IANA time zone")
     assert repr(name) in problem
+
+
+def test_sites_have_days_of_their_own(tmp_path: Path) -> None:
+    dates = tmp_path / "dates.txt"
+    dates.write_text("# Saxony\n2026-11-18  # of repentance\n\n2026-12-25\n")
+    config = parse(
+        f"detect: {{holidays: [2026-01-01], holidays_file: {dates}, sites: {{"
+        f"dresden: {{timezone: Europe/Berlin, holidays_file: {dates}}}, "
+        f"riyadh: {{rest_days: [friday, saturday]}}}}}}"
+    )
+    day = dt.date
+    first, repentance, christmas = day(2026, 1, 1), day(2026, 11, 18), day(2026, 12, 25)
+    assert config.detect.holidays == (first, repentance, christmas)
+    assert config.detect.sites["dresden"].holidays == (repentance, christmas)
+    assert config.detect.sites["riyadh"].holidays is None
+    assert config.detect.sites["riyadh"].rest_days == ("friday", "saturday")
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "expected"),
+    [
+        ("sites: {oslo: {timezone: Europe/Olso}}", "detect.sites.oslo.timezone", "IANA"),
+        ("sites: {oslo: {zone: Europe/Oslo}}", "detect.sites.oslo.zone", "timezone"),
+        ("sites: {oslo: {rest_days: [sun]}}", "detect.sites.oslo.rest_days[0]", "'sunday'"),
+        ("rest_days: [funday]", "detect.rest_days[0]", "'sunday'"),
+        ("holidays: [2026-02-30]", "detect.holidays[0]", "2026-02-30"),
+        ("holidays_file: nowhere.txt", "detect.holidays_file", "nowhere.txt"),
+        ("sites: {oslo: {holidays_file: DATES}}", "detect.sites.oslo.holidays_file", "line 2"),
+    ],
+)
+def test_a_wrong_calendar_is_told_with_its_place(
+    text: str, place: str, expected: str, tmp_path: Path
+) -> None:
+    dates = tmp_path / "dates.txt"
+    dates.write_text("2026-12-25\n26.12.2026\n")
+    (problem,) = problems(f"detect: {{{text.replace('DATES', str(dates))}}}")
+    assert problem.startswith(f"{place}: ")
+    assert expected in problem

@@ -3,14 +3,13 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeobs import jit
 from edgeobs.columns import rounds
-from edgeobs.detect import bank_columns, daytime, law, memory
+from edgeobs.detect import bank_columns, law, memory
 from edgeobs.detect.contract import State
 from edgeobs.detect.explain import Explanation, explain
 from edgeobs.detect.forecast import Forecast, forecast
@@ -34,6 +33,7 @@ from edgeobs.detect.sample import (
     N,
 )
 from edgeobs.detect.settings import Settings
+from edgeobs.detect.sites import Home, Sites
 from edgeobs.signals import Bools, Floats, Int32s, Int64s, Scores
 
 ADOPTED = 4
@@ -55,13 +55,15 @@ class SeriesBank:
     fast
         The compiled loop (True), columns in NumPy (False), or whichever there is (None). Both do the same, to
         the rounding of single precision.
+    home
+        Where series are, for settings that ask (``sites``); None: all are where no site is named.
 
     """
 
-    def __init__(self, settings: Settings, fast: bool | None = None) -> None:
+    def __init__(self, settings: Settings, fast: bool | None = None, home: Home | None = None) -> None:
         self.settings = settings
         self.memory = memory.empty()
-        self.zone = ZoneInfo(settings.timezone) if settings.timezone != "UTC" else None
+        self.sites = Sites(settings, home)
         self._kernel: Any = (
             jit.loop(__package__, Path(__file__).parent, _KERNELS)
             if (settings.compiled and jit.available() if fast is None else fast)
@@ -78,11 +80,12 @@ class SeriesBank:
 
     def forecast(self, ids: Int32s, time_ns: Int64s) -> Forecast:
         """What is expected of series ``ids[i]`` at ``time_ns[i]``; nothing is learned. See `forecast`."""
-        return forecast(self.memory, ids, time_ns, self.zone)
+        return forecast(self.memory, ids, time_ns, self.sites.phase)
 
     def explain(self, number: int, time_ns: int, value: float) -> Explanation:
         """Why a value would score what `score` says, view by view. KeyError, ValueError: see `explain`."""
-        return explain(self.memory, number, time_ns, min(max(value, -LARGEST), LARGEST), self.zone)
+        value = min(max(value, -LARGEST), LARGEST)
+        return explain(self.memory, number, time_ns, value, self.sites.phase)
 
     def unseen(self, series: Int32s) -> Bools:
         """Which of these have shown nothing yet."""
@@ -118,6 +121,7 @@ class SeriesBank:
     def forget(self, ids: Int32s) -> None:
         """Series whose ids may be given to others."""
         memory.wipe(self.memory, ids[ids < len(self.memory)])
+        self.sites.forget(ids)
 
     def state(self) -> State:
         """A copy of all that was learned."""
@@ -133,7 +137,7 @@ class SeriesBank:
             return self._some(series, time_ns, value, finite, learn=learn)
         self.memory = memory.grow(self.memory, int(series.max(initial=-1)) + 1)
         value = np.clip(value, -LARGEST, LARGEST).astype(np.float32).astype(np.float64)
-        phase = daytime.phase(time_ns, self.zone)
+        phase = self.sites.phase(series, time_ns)
         n = len(series)
         score, expected, spread, interval = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
         view = np.empty(n, np.int8)

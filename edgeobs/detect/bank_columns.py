@@ -9,6 +9,7 @@ from edgeobs.detect.sample import (
     LONG_SD,
     NOVELTY,
     RESOLUTION,
+    SEASON_N,
     SIZE,
     WHOLE,
     WHOLE_NUMBERS,
@@ -29,12 +30,12 @@ def run(
     least = law.floor(r[SIZE], r[RESOLUTION])
     wide = law.spread(r[LONG_SD], law.LONG_SHARE, r[WHOLE_SD], least)
     apart = law.ratio(value - r[LONG_MEAN], wide)
-    row, hours, day, days = held.shapes.copy(), held.hours, held.day, held.days
+    row = held.shapes.copy()
     row[sample.broken(r, gap), PAST:] = UNKNOWN
     shape, whole = shapes.newest(row, apart)
     distance, which, full = shapes.nearest(row, shape)
     odd = shapes.surprise(distance, r[NOVELTY], whole & full, n)
-    hour, bucket, seasonal = season.usual(hours, day, days, phase)
+    hour, bucket, seasonal = season.usual(held, phase)
     score, expected, spread, view = sample.step(
         r, value, gap, least, wide, apart, hour, bucket, seasonal, odd
     )
@@ -52,7 +53,7 @@ def run(
     r[NOVELTY] = shapes.learn_novelty(r[NOVELTY], distance, n, learns)
     shapes.remember(row, apart)
     wipe_season(held, np.flatnonzero(r[N] == 0))
-    season.learn(hours, day, days, phase, value, r[WHOLE], np.maximum(r[WHOLE_SD], least))
+    r[SEASON_N, season.learn(held, phase, value, r[WHOLE], np.maximum(r[WHOLE_SD], least))] = 0.0
     held.shapes[:], held.at_ns[:] = row, time_ns
     held.reals[:], held.bytes[:] = r[:WHOLE_NUMBERS].T, r[WHOLE_NUMBERS:].T
     if not np.may_share_memory(held.rows, memory.rows):

@@ -3,6 +3,7 @@
 The mathematics of `sample` and `law` is compiled from their own text.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from edgeobs.detect.memory import (
     BUCKET,
     BUCKETS,
     BYTES_AT,
-    COUNT,
+    COUNT_AT,
     DAY_AT,
     DAYS,
     DAYS_AT,
@@ -22,15 +23,19 @@ from edgeobs.detect.memory import (
     NO_BUCKET,
     PAST,
     REALS_AT,
-    SCALE,
+    REST_AT,
+    REST_WON,
+    RESTS,
     SHAPES,
     SHAPES_AT,
     SUM,
     TIME_AT,
+    UNIT,
     UNKNOWN,
     UNSEEN,
     USES,
     USUAL,
+    WORK_WON,
 )
 from edgeobs.detect.sample import (
     FIELDS,
@@ -39,6 +44,7 @@ from edgeobs.detect.sample import (
     LONG_SD,
     NOVELTY,
     RESOLUTION,
+    SEASON_N,
     SIZE,
     WHOLE_NUMBERS,
     WHOLE_SD,
@@ -81,55 +87,148 @@ for each in (
 
 
 @jit.compiled
-def _usual(day: Any, hours: Any, days: Any, phase: float) -> tuple[float, float, bool]:
+def _pays(small: Any) -> bool:
+    """As `season.pays`."""
+    return bool(small[DAYS_AT + REST_WON] >= season.WON and small[DAYS_AT + WORK_WON] >= season.WON)
+
+
+@jit.compiled
+def _rest_apart(row: Any, hour: float) -> float:
+    """As `season.rest_apart`."""
+    at = hour / season.WIDE - 0.5
+    slot = int(np.floor(at))
+    share = at - slot
+    one = row[REST_AT + (slot + RESTS) % RESTS]
+    other = row[REST_AT + (slot + 1) % RESTS]
+    below = 0.0 if one == UNKNOWN else np.float64(one)
+    above = 0.0 if other == UNKNOWN else np.float64(other)
+    return season.STEP * ((1.0 - share) * below + share * above)
+
+
+@jit.compiled
+def _usual(reals: Any, hours: Any, small: Any, row: Any, phase: float) -> tuple[float, float, bool]:
     """As `season.usual`."""
-    bucket = int(phase)
-    here = np.float64(hours[HOURS_AT + bucket])
-    if days[DAYS_AT + DAYS] < season.READY or here == UNSEEN:
+    if small[DAYS_AT + DAYS] < season.READY:
         return 0.0, 0.0, False
-    within = phase - bucket
+    hour = phase - BUCKETS if phase >= BUCKETS else phase
+    bucket = int(hour)
+    here = np.float64(hours[HOURS_AT + bucket])
+    if here == UNSEEN:
+        return 0.0, 0.0, False
+    within = hour - bucket
     there = np.float64(hours[HOURS_AT + (bucket + BUCKETS + (-1 if within < 0.5 else 1)) % BUCKETS])
     share = 1.0 if there == UNSEEN else 1.0 - abs(within - 0.5)
-    base, scale = np.float64(day[DAY_AT + USUAL]), np.float64(day[DAY_AT + SCALE]) / season.GRAIN
-    return base + scale * (share * here + (1.0 - share) * there), base + scale * here, True
+    apart = _rest_apart(row, hour) if phase >= BUCKETS and _pays(small) else 0.0
+    base, unit = np.float64(reals[DAY_AT + USUAL]), season.UNITS[small[DAYS_AT + UNIT]]
+    return base + unit * (share * here + (1.0 - share) * there + apart), base + unit * (here + apart), True
 
 
 @jit.compiled
-def _fold(day: Any, hours: Any, days: Any, past: int, usual: float, scale: float) -> None:
-    """As `season.fold`."""
-    if day[DAY_AT + SCALE] == 0:
-        day[DAY_AT + USUAL], day[DAY_AT + SCALE] = usual, max(scale, 1e-30)
-    away = season.GRAIN * (np.float64(day[DAY_AT + SUM]) - day[DAY_AT + USUAL])
-    mean = away / np.float64(day[DAY_AT + SCALE])
-    if abs(mean) > season.MOST:
-        wider = 2.0 * abs(mean) / season.MOST
-        for k in range(HOURS_AT, HOURS_AT + BUCKETS):
-            if hours[k] != UNSEEN:
-                hours[k] = np.int16(np.rint(hours[k] / wider))
-        day[DAY_AT + SCALE] = np.float64(day[DAY_AT + SCALE]) * wider
-        mean = away / np.float64(day[DAY_AT + SCALE])
-    old = np.float64(hours[HOURS_AT + past])
-    rate = max(1.0 / (days[DAYS_AT + DAYS] + 1.0), season.SLOWEST)
-    new = mean if old == UNSEEN else old + rate * (mean - old)
-    hours[HOURS_AT + past] = np.int16(np.rint(min(max(new, -season.MOST), season.MOST)))
-
-
-@jit.compiled
-def _learn_season(
-    day: Any, hours: Any, days: Any, phase: float, value: float, usual: float, scale: float
+def _fold(
+    reals: Any, hours: Any, small: Any, row: Any, past: int, usual: float, scale: float
 ) -> None:
-    """As `season.learn`."""
-    bucket, past = int(phase), int(days[DAYS_AT + BUCKET])
-    if past != bucket:
-        if day[DAY_AT + COUNT] > 0:
-            _fold(day, hours, days, past, usual, scale)
-        if past != NO_BUCKET and bucket < past:
-            days[DAYS_AT + DAYS] = min(int(days[DAYS_AT + DAYS]) + 1, 255)
-        days[DAYS_AT + BUCKET] = bucket
-        day[DAY_AT + SUM] = day[DAY_AT + COUNT] = 0.0
-    n = np.float64(day[DAY_AT + COUNT])
-    day[DAY_AT + SUM] = day[DAY_AT + SUM] + (value - day[DAY_AT + SUM]) / (n + 1.0)
-    day[DAY_AT + COUNT] = n + 1.0
+    """As `season.fold`."""
+    if small[DAYS_AT + UNIT] == 0:
+        reals[DAY_AT + USUAL] = usual
+        small[DAYS_AT + UNIT] = math.frexp(max(scale, law.NARROWEST))[1] + season.ZERO_POWER
+    mean: float = np.float64(reals[DAY_AT + SUM]) - reals[DAY_AT + USUAL]
+    mean = mean / season.UNITS[small[DAYS_AT + UNIT]]
+    while abs(mean) > season.MOST:
+        _coarsen(hours, small, row)
+        mean = mean * 0.5
+    at = HOURS_AT + past % BUCKETS
+    old = np.float64(hours[at])
+    if old != UNSEEN and small[DAYS_AT + DAYS] >= season.READY:
+        away, apart = mean - old, _rest_apart(row, past % BUCKETS + 0.5)
+        if past >= BUCKETS and _pays(small):
+            mean = mean - apart
+        _confirm(small, row, past, away, apart)
+    rate = max(1.0 / (small[DAYS_AT + DAYS] + 1.0), season.SLOWEST)
+    new = mean if old == UNSEEN else old + rate * (mean - old)
+    hours[at] = np.int16(np.rint(min(max(new, -season.MOST), season.MOST)))
+
+
+@jit.compiled
+def _confirm(small: Any, row: Any, past: int, away: float, apart: float) -> None:
+    """As `season.confirm`."""
+    at, resting = REST_AT + past % BUCKETS // season.WIDE, past >= BUCKETS
+    steps = np.float64(row[at])
+    if steps != UNKNOWN:
+        right, wrong = abs(away), abs(away - apart)
+        won = DAYS_AT + WORK_WON
+        if resting:
+            right, wrong, won = wrong, right, DAYS_AT + REST_WON
+        if right < season.CLEAR * wrong:
+            small[won] = min(int(small[won]) + 1, season.MOST_WON)
+        elif right >= wrong:
+            small[won] = max(int(small[won]) - 1, 0)
+    if resting:
+        new = away / season.STEP
+        if steps != UNKNOWN:
+            move = season.REST_RATE * ((away - apart) / season.STEP)
+            if abs(move) < 1.0:
+                move = min(max((away - apart) / season.STEP, -1.0), 1.0)
+            new = steps + move
+        row[at] = np.int8(np.rint(min(max(new, -season.MOST_STEPS), season.MOST_STEPS)))
+
+
+@jit.compiled
+def _coarsen(hours: Any, small: Any, row: Any) -> None:
+    """As `season.coarsen`."""
+    for k in range(HOURS_AT, HOURS_AT + BUCKETS):
+        if hours[k] != UNSEEN:
+            hours[k] = np.int16(np.rint(hours[k] * 0.5))
+    for k in range(REST_AT, REST_AT + RESTS):
+        if row[k] != UNKNOWN:
+            row[k] = np.int8(np.rint(row[k] * 0.5))
+    small[DAYS_AT + UNIT] += 1
+
+
+@jit.compiled
+def _sharpen(hours: Any, small: Any, row: Any) -> None:
+    """As `season.sharpen`."""
+    if small[DAYS_AT + UNIT] <= 1:
+        return
+    for k in range(HOURS_AT, HOURS_AT + BUCKETS):
+        if hours[k] != UNSEEN and abs(np.float64(hours[k])) >= season.COARSE:
+            return
+    for k in range(REST_AT, REST_AT + RESTS):
+        if row[k] != UNKNOWN and abs(np.float64(row[k])) >= season.COARSE / season.STEP:
+            return
+    for k in range(HOURS_AT, HOURS_AT + BUCKETS):
+        if hours[k] != UNSEEN:
+            hours[k] = 2 * hours[k]
+    for k in range(REST_AT, REST_AT + RESTS):
+        if row[k] != UNKNOWN:
+            row[k] = 2 * row[k]
+    small[DAYS_AT + UNIT] -= 1
+
+
+@jit.compiled
+def _turn(
+    reals: Any, hours: Any, small: Any, row: Any, bucket: int, past: int, usual: float, scale: float
+) -> bool:
+    """What `season.learn` does when an hour is over; whether days of rest differ from now on."""
+    before = _pays(small)
+    if hours[COUNT_AT] > 0:
+        _fold(reals, hours, small, row, past, usual, scale)
+    differ = not before and _pays(small)
+    if differ:
+        small[DAYS_AT + REST_WON] = small[DAYS_AT + WORK_WON] = season.MOST_WON
+    if past != NO_BUCKET and bucket % BUCKETS < past % BUCKETS:
+        small[DAYS_AT + DAYS] = min(int(small[DAYS_AT + DAYS]) + 1, 255)
+        _sharpen(hours, small, row)
+    small[DAYS_AT + BUCKET] = bucket
+    reals[DAY_AT + SUM], hours[COUNT_AT] = 0.0, 0
+    return differ
+
+
+@jit.compiled
+def _learn_hour(reals: Any, hours: Any, value: float) -> None:
+    """As the rest of `season.learn`."""
+    n = np.float64(hours[COUNT_AT]) + 1.0
+    reals[DAY_AT + SUM] = reals[DAY_AT + SUM] + (value - reals[DAY_AT + SUM]) / n
+    hours[COUNT_AT] = np.int16(min(n, season.MOST_COUNT))
 
 
 @jit.compiled
@@ -225,25 +324,28 @@ def _learn_novelty(r: Any, best: float, n: float) -> None:
 
 
 @jit.compiled
-def _forget_season(reals: Any, hours: Any, small: Any) -> None:
+def _forget_season(reals: Any, hours: Any, small: Any, row: Any) -> None:
     """As `memory.wipe_season`."""
     for k in range(BUCKETS):
         hours[HOURS_AT + k] = UNSEEN
-    for k in range(4):
-        reals[DAY_AT + k] = 0.0
-    small[DAYS_AT + BUCKET], small[DAYS_AT + DAYS] = NO_BUCKET, 0
+    for k in range(RESTS):
+        row[REST_AT + k] = UNKNOWN
+    for k in range(5):
+        small[DAYS_AT + k] = 0
+    reals[DAY_AT + USUAL], reals[DAY_AT + SUM], hours[COUNT_AT] = 0.0, 0.0, 0
+    small[DAYS_AT + BUCKET] = NO_BUCKET
 
 
 @jit.compiled
 def run(
-    as64: Any, as32: Any, as16: Any, as8: Any, signed: Any, series: Any, time_ns: Any, phase: Any, value: Any,
-    learn: bool, r: Any, shape: Any, score: Any, expected: Any, spread: Any, view: Any,
-    interval: Any,
+    as64: Any, as32: Any, as16: Any, as8: Any, signed: Any, series: Any, time_ns: Any,
+    phase: Any, value: Any, learn: bool, r: Any, shape: Any, score: Any, expected: Any, spread: Any,
+    view: Any, interval: Any,
 ) -> None:  # fmt: skip
     """Score samples in order, and learn them if asked.
 
-    ``as64`` … ``signed`` are the rows of `memory.ROW` as int64, float32, int16, uint8 and int8; ``r`` and
-    ``shape`` are scratch.
+    ``as64`` … ``signed`` are the rows of `memory.ROW` as int64, float32, int16, uint8 and int8;
+    ``r`` and ``shape`` are scratch.
     """
     for i in range(len(series)):
         s, x = series[i], value[i]
@@ -259,7 +361,7 @@ def run(
         whole = _newest(row, z, shape) and not after_gap
         best, which, full = _nearest(row, shape)
         odd = np.sqrt(best / (r[NOVELTY] + shapes.LEAST)) if whole and full and n >= 2.0 * law.WARM else -1.0
-        hour, bucket, seasonal = _usual(reals, hours, small, phase[i])
+        hour, bucket, seasonal = _usual(reals, hours, small, row, phase[i])
         found, should, width, by = sample.step(r, x, gap, least, wide, apart, hour, bucket, seasonal, odd)
         warm = n >= law.WARM
         score[i], view[i] = found, np.int8(by)
@@ -273,8 +375,13 @@ def run(
             _learn_novelty(r, best, n)
         _remember(row, z, after_gap)
         if r[N] == 0.0:
-            _forget_season(reals, hours, small)
-        _learn_season(reals, hours, small, phase[i], x, r[sample.WHOLE], max(r[WHOLE_SD], least))
+            _forget_season(reals, hours, small, row)
+        hour_now, past = int(phase[i]), int(small[DAYS_AT + BUCKET])
+        if hour_now != past and _turn(
+            reals, hours, small, row, hour_now, past, r[sample.WHOLE], max(r[WHOLE_SD], least)
+        ):
+            r[SEASON_N] = 0.0
+        _learn_hour(reals, hours, x)
         _write(reals, small, r)
         as64[s, TIME_AT] = time_ns[i]
         interval[i] = reals[REALS_AT + INTERVAL]

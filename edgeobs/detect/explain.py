@@ -4,11 +4,11 @@ The same functions of `law`, `shapes` and `season` as in `sample.step`, on a cop
 """
 
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from edgeobs.detect import daytime, law, sample, season, shapes
+from edgeobs.detect import law, sample, season, shapes
+from edgeobs.detect.daytime import Phase
 from edgeobs.detect.memory import DAYS, PAST, UNKNOWN, Memory
 from edgeobs.detect.sample import (
     AGAIN,
@@ -84,7 +84,7 @@ class Explanation(NamedTuple):
         return tuple(view.square / whole if whole else 0.0 for view in self.views)
 
 
-def explain(memory: Memory, number: int, time_ns: int, value: float, zone: ZoneInfo | None) -> Explanation:
+def explain(memory: Memory, number: int, time_ns: int, value: float, phase: Phase) -> Explanation:
     """Score a value as the next of a series, and say by what; nothing is learned.
 
     Parameters
@@ -93,8 +93,8 @@ def explain(memory: Memory, number: int, time_ns: int, value: float, zone: ZoneI
         Of a bank; read only. KeyError when it has no series ``number``.
     time_ns, value
         The sample: Unix nanoseconds; finite, or ValueError, and within ±1e37, as the bank cuts it.
-    zone
-        Where days begin; None is UTC.
+    phase
+        Of series at times, as `daytime.phase` has it.
 
     """
     if not 0 <= number < len(memory):
@@ -106,9 +106,8 @@ def explain(memory: Memory, number: int, time_ns: int, value: float, zone: ZoneI
     value = float(np.float32(value))
     gap = np.where(r[N] > 0, np.maximum(time_ns - row["at_ns"], 0) * 1e-9, 0.0)
     seen = _Seen(row, r, value, sample.broken(r, gap), law.floor(r[SIZE], r[RESOLUTION]))
-    phase = daytime.phase(np.array([time_ns], np.int64), zone)
     level = _level(seen)
-    hour = _hour(seen, phase)
+    hour = _hour(seen, phase(np.array([number], np.int32), np.array([time_ns], np.int64)))
     views = (level, _drift(seen), hour, _shape(seen), _flat(seen))
     joined, smoothed, score = _joined(seen, views)
     best = hour if hour.spread < level.spread else level  # NaN is not less
@@ -162,7 +161,7 @@ def _drift(seen: _Seen) -> View:
 
 def _hour(seen: _Seen, phase: Floats) -> View:
     r, row = seen.r, seen.row
-    hour, bucket, known = season.usual(row["hours"], row["day"], row["days"], phase)
+    hour, bucket, known = season.usual(Memory(row), phase)
     nearer = np.where(np.abs(seen.value - bucket) < np.abs(seen.value - hour), bucket, hour)
     daily = law.spread(r[SEASON_SD], 0.0, r[WHOLE_SD], seen.least)
     hours = np.where(known, r[SEASON_N], 0.0)

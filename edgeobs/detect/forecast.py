@@ -1,12 +1,12 @@
 """What series will be: expected values and spreads at times to come, from what the bank remembers of them."""
 
-from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
+from typing import NamedTuple
 
 import numpy as np
 
-from edgeobs.detect import daytime, law, season
-from edgeobs.detect.memory import BUCKET, COUNT, NO_BUCKET, SUM, Memory
+from edgeobs.detect import law, season
+from edgeobs.detect.daytime import Phase
+from edgeobs.detect.memory import BUCKET, NO_BUCKET, SUM, Memory
 from edgeobs.detect.sample import (
     INTERVAL,
     RESOLUTION,
@@ -29,7 +29,7 @@ class Forecast(NamedTuple):
     spread: Floats
 
 
-def forecast(memory: Memory, ids: Int32s, time_ns: Int64s, zone: ZoneInfo | None = None) -> Forecast:
+def forecast(memory: Memory, ids: Int32s, time_ns: Int64s, phase: Phase) -> Forecast:
     """Expected value and spread of series ``ids[i]`` at ``time_ns[i]``; nothing is learned.
 
     Of two answers the narrower counts, step by step ahead:
@@ -47,8 +47,8 @@ def forecast(memory: Memory, ids: Int32s, time_ns: Int64s, zone: ZoneInfo | None
         Of a bank; read only.
     ids, time_ns
         int32[n], int64[n] Unix nanoseconds. A series may occur several times.
-    zone
-        Where days begin; None is UTC.
+    phase
+        Of series at times, as `daytime.phase` has it.
 
     Returns
     -------
@@ -60,16 +60,17 @@ def forecast(memory: Memory, ids: Int32s, time_ns: Int64s, zone: ZoneInfo | None
     known = np.flatnonzero((ids >= 0) & (ids < len(memory)))
     at = known[memory.reals[ids[known], N] >= law.WARM]
     if len(at):
-        expected[at], spread[at] = _warm(memory.rows[ids[at]], time_ns[at], zone)
+        rows = Memory(memory.rows[ids[at]])
+        phases = phase(ids[at], time_ns[at]), phase(ids[at], rows.at_ns)
+        expected[at], spread[at] = _warm(rows, time_ns[at], phases)
     return Forecast(expected, spread)
 
 
-def _warm(rows: Any, time_ns: Int64s, zone: ZoneInfo | None) -> tuple[Floats, Floats]:
-    r = rows["reals"].astype(np.float64)
+def _warm(rows: Memory, time_ns: Int64s, phases: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+    r = rows.reals.astype(np.float64)
     least = law.floor(r[:, SIZE], r[:, RESOLUTION])
-    stays = _stays(time_ns - rows["at_ns"], r[:, INTERVAL])
+    stays = _stays(time_ns - rows.at_ns, r[:, INTERVAL])
     expected, spread = _level(r, least, stays)
-    phases = daytime.phase(time_ns, zone), daytime.phase(rows["at_ns"], zone)
     usual, daily, known = _time_of_day(rows, r, least, stays, *phases)
     better = known & (daily < spread)
     spread = np.where(better, daily, spread)
@@ -92,26 +93,25 @@ def _level(r: Floats, least: Floats, stays: Floats) -> tuple[Floats, Floats]:
 
 
 def _time_of_day(
-    rows: Any, r: Floats, least: Floats, stays: Floats, phase: Floats, phase_now: Floats
+    rows: Memory, r: Floats, least: Floats, stays: Floats, phase: Floats, phase_now: Floats
 ) -> tuple[Floats, Floats, Bools]:
     """Usual value with what is left of the present deviation, its spread, and whether they are known."""
-    hours, day, days = rows["hours"], rows["day"], rows["days"]
-    usual, _, known = season.usual(hours, day, days, phase)
+    usual, _, known = season.usual(rows, phase)
     known &= r[:, SEASON_N] >= law.WARM
     daily = law.spread(r[:, SEASON_SD], 0.0, r[:, WHOLE_SD], least)
     away = np.clip(_present(rows, phase_now), -law.SEASON_CLIP * daily, law.SEASON_CLIP * daily)
     return usual + stays * away, law.spread(daily, 1.0, (1.0 - stays) * away, 0.0), known
 
 
-def _present(rows: Any, phase: Floats) -> Floats:
+def _present(rows: Memory, phase: Floats) -> Floats:
     """How far the hour that goes on is from its usual value, as if it had one sample more, a usual one.
 
     ``phase`` is that of the last sample: what was seen of the hour lies around the middle between its
     beginning and that.
     """
-    bucket = rows["days"][:, BUCKET]
+    bucket = rows.days[:, BUCKET]
     seen = (bucket != NO_BUCKET) & (bucket == phase.astype(np.int64))
     middle = np.where(seen, 0.5 * (bucket + phase), phase)
-    usual, _, known = season.usual(rows["hours"], rows["day"], rows["days"], middle)
-    mean, count = rows["day"][:, SUM].astype(np.float64), rows["day"][:, COUNT].astype(np.float64)
+    usual, _, known = season.usual(rows, middle)
+    mean, count = rows.day[:, SUM].astype(np.float64), rows.count.astype(np.float64)
     return np.where(known & seen, (mean - usual) * count / (count + 1.0), 0.0)

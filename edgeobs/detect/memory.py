@@ -1,4 +1,4 @@
-"""What a bank remembers of every series: 256 bytes a series, 187 of them without the time of day."""
+"""What a bank remembers of every series: 256 bytes a series, 187 of them without the season."""
 
 from typing import Any
 
@@ -16,14 +16,14 @@ USES = SHAPES * LAGS
 """Where the counts of uses begin in a row of ``shapes``; the last three values follow."""
 PAST = USES + SHAPES
 UNKNOWN = -128
-"""A past value that is not there."""
-BUCKETS = 24
+"""A past value, or a difference of a day of rest, that is not there."""
+BUCKETS, RESTS = 24, 6
 UNSEEN = -32768
 """A bucket of the day that was never seen."""
 NO_BUCKET = 255
-BUCKET, DAYS = range(2)
-USUAL, SCALE, SUM, COUNT = range(4)
-SCHEMA = 2
+BUCKET, DAYS, UNIT, REST_WON, WORK_WON = range(5)
+USUAL, SUM = range(2)
+SCHEMA = 3
 
 _REALS = len(FIELDS[:WHOLE_NUMBERS])
 _BYTES = len(FIELDS) - WHOLE_NUMBERS
@@ -31,17 +31,21 @@ _BYTES = len(FIELDS) - WHOLE_NUMBERS
 
 ROW = np.dtype(
     {
-        "names": ["at_ns", "reals", "day", "hours", "bytes", "days", "shapes"],
+        "names": ["at_ns", "reals", "day", "hours", "count", "bytes", "days", "rest", "shapes"],
         "formats": [
             np.int64,  # time of the last sample
             (np.float32, _REALS),  # `FIELDS` before `WHOLE_NUMBERS`
-            (np.float32, 4),  # USUAL, SCALE, and the running SUM and COUNT of the bucket of now
-            (np.int16, BUCKETS),  # means by time of day, thousandths of SCALE from USUAL
+            (np.float32, 2),  # USUAL, and the running mean SUM of the bucket of now
+            (np.int16, BUCKETS),  # means by time of day, in units from USUAL
+            np.int16,  # samples in the bucket of now
             (np.uint8, _BYTES),  # the other `FIELDS`
-            (np.uint8, 2),  # BUCKET of now (NO_BUCKET: none yet), DAYS completed
+            # BUCKET of now (24 more on a day of rest; NO_BUCKET: none yet), DAYS completed, UNIT (a power of
+            # two, `season.UNITS`; 0: none yet), hours by which days of rest, and others, are confirmed
+            (np.uint8, 5),
+            (np.int8, RESTS),  # how far a day of rest is from the others, in `season.STEP`s
             (np.int8, PAST + LAGS - 1),  # shapes, their uses, the last values; in fifteenths of a spread
         ],
-        "offsets": [0, 8, 116, 132, 180, 188, 190],
+        "offsets": [0, 8, 116, 124, 172, 174, 182, 187, 193],
         "itemsize": 256,
     }
 )
@@ -57,12 +61,13 @@ def _at(part: str) -> int:
 
 TIME_AT, REALS_AT, DAY_AT, HOURS_AT = _at("at_ns"), _at("reals"), _at("day"), _at("hours")
 BYTES_AT, DAYS_AT, SHAPES_AT = _at("bytes"), _at("days"), _at("shapes")
+COUNT_AT, REST_AT = _at("count"), _at("rest")
 
 
 class Memory:
     """Rows by series id, and each of their parts as an array of its own (a view)."""
 
-    __slots__ = ("at_ns", "bytes", "day", "days", "hours", "reals", "rows", "shapes")
+    __slots__ = ("at_ns", "bytes", "count", "day", "days", "hours", "reals", "rest", "rows", "shapes")
 
     def __init__(self, rows: NDArray[Any]) -> None:
         self.rows = rows
@@ -70,8 +75,10 @@ class Memory:
         self.reals: NDArray[np.float32] = rows["reals"]
         self.day: NDArray[np.float32] = rows["day"]
         self.hours: NDArray[np.int16] = rows["hours"]
+        self.count: NDArray[np.int16] = rows["count"]
         self.bytes: NDArray[np.uint8] = rows["bytes"]
         self.days: NDArray[np.uint8] = rows["days"]
+        self.rest: NDArray[np.int8] = rows["rest"]
         self.shapes: NDArray[np.int8] = rows["shapes"]
 
     def __len__(self) -> int:
@@ -108,11 +115,10 @@ def wipe(memory: Memory, ids: Int32s) -> None:
 
 
 def wipe_season(memory: Memory, ids: Any) -> None:
-    """These series have no time of day any more."""
-    memory.hours[ids] = UNSEEN
-    memory.day[ids] = 0.0
+    """These series have no season any more."""
+    memory.hours[ids], memory.rest[ids] = UNSEEN, UNKNOWN
+    memory.day[ids] = memory.count[ids] = memory.days[ids] = 0
     memory.days[ids, BUCKET] = NO_BUCKET
-    memory.days[ids, DAYS] = 0
 
 
 def state(memory: Memory) -> State:
@@ -145,7 +151,7 @@ def restored(state: State) -> Memory:
 def _sound(rows: NDArray[Any]) -> None:
     """What no run of samples could have left behind would index out of a row, or divide by zero."""
     days, uses = rows["days"], rows["shapes"][:, USES:PAST]
-    if ((days[:, BUCKET] >= BUCKETS) & (days[:, BUCKET] != NO_BUCKET)).any():
+    if ((days[:, BUCKET] >= 2 * BUCKETS) & (days[:, BUCKET] != NO_BUCKET)).any():
         raise ValueError("series: days: a bucket of no day")
     if (rows["at_ns"] < 0).any():
         raise ValueError("series: at_ns: before any clock")

@@ -1,9 +1,31 @@
 """What `detect` can be told."""
 
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal, get_args
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, MaxLen
+
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteSettings:
+    """A site whose days are not those of the rest; what is null is as everywhere."""
+
+    timezone: str | None = None
+    """Where its days begin: an IANA name."""
+
+    rest_days: tuple[Weekday, ...] | None = None
+    """Weekdays on which people rest."""
+
+    holidays: Annotated[tuple[date, ...], MaxLen(10_000)] | None = None
+    """Dates that are days of rest too, such as ``2026-12-25``, by local time."""
+
+    holidays_file: Path | None = None
+    """A file of more of them, one a line; what follows a ``#`` is a comment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +50,19 @@ class Settings:
 
     timezone: str = "UTC"
     """Where days begin: an IANA name such as ``Europe/Berlin``; what is usual at a time of day follows it."""
+
+    rest_days: tuple[Weekday, ...] = ("saturday", "sunday")
+    """Weekdays on which people rest: how these differ from the others is learned where they do."""
+
+    holidays: Annotated[tuple[date, ...], MaxLen(10_000)] = ()
+    """Dates that are days of rest too, such as ``2026-12-25``, by local time."""
+
+    holidays_file: Path | None = None
+    """A file of more of them, one a line; what follows a ``#`` is a comment. Read when the core starts."""
+
+    sites: Annotated[dict[str, SiteSettings], MaxLen(100)] = field(default_factory=dict)
+    """Sites whose days are others, by a shell-style pattern of names of zones or of nodes; of several that
+    fit a node, the first."""
 
     memory: Annotated[float, Ge(2)] = 200.0
     """Of the detector ``ew``: samples that mean and variance remember; infinite is all of them alike."""

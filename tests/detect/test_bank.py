@@ -1,7 +1,6 @@
 """What the default bank makes of series as they are, and that its two forms are one."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -9,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeobs import jit
-from edgeobs.detect import Settings, daytime, law
+from edgeobs.detect import Settings, law
 from edgeobs.detect.bank import SeriesBank
 from edgeobs.detect.memory import ROW, UNSEEN
 from edgeobs.signals import SECOND, VIEWS, Floats, Scores
@@ -95,14 +94,14 @@ def test_a_look_learns_nothing_and_says_what_the_next_sample_would_score(
     assert looked.view == scored.view
 
 
-def test_a_series_costs_256_bytes_and_69_of_them_are_the_time_of_day() -> None:
+def test_a_series_costs_256_bytes_and_69_of_them_are_its_season() -> None:
     one = One()
     one.bank.score_learn(np.arange(1000, dtype=np.int32), np.full(1000, START), np.ones(1000))
     assert one.bank.memory.rows.nbytes == 256 * 1000
     fields = ROW.fields
     assert fields is not None
-    daily = sum(fields[name][0].itemsize for name in ("hours", "day", "days"))
-    assert ROW.itemsize - daily <= 192
+    season = sum(fields[name][0].itemsize for name in ("hours", "day", "count", "days", "rest"))
+    assert ROW.itemsize - season <= 192
 
 
 def test_the_first_score_comes_after_thirty_samples(rng: np.random.Generator) -> None:
@@ -147,21 +146,6 @@ def test_what_is_usual_at_noon_is_not_at_midnight(rng: np.random.Generator) -> N
     plain = One(every_ns=600 * SECOND)
     plain.feed(wave(2, rng))  # too young to know the time of day
     assert plain.feed(np.array([100.0])).score[0] < found.score[0]
-
-
-def test_a_site_has_a_time_zone_and_its_clocks_are_set() -> None:
-    summer, winter = (datetime(2026, month, 1, 12, tzinfo=UTC).timestamp() for month in (7, 12))
-    times = (np.array([summer, winter]) * SECOND).astype(np.int64)
-    berlin = SeriesBank(Settings(timezone="Europe/Berlin")).zone
-    assert daytime.phase(times).tolist() == [12.0, 12.0]
-    assert daytime.phase(times, berlin).tolist() == [14.0, 13.0]
-    assert daytime.phase(np.array([2**62]), berlin) < 24
-
-
-@given(st.lists(st.integers(-3 * 86_400, 3 * 86_400), max_size=5))
-def test_a_time_of_day_is_its_own_whoever_comes_with_it(seconds: list[int]) -> None:
-    times = START + np.array(seconds, np.int64) * SECOND
-    assert daytime.phase(times).tolist() == [(second % 86_400) / 3600 for second in seconds]
 
 
 def test_a_scale_that_was_too_small_for_the_day_grows(rng: np.random.Generator) -> None:

@@ -195,7 +195,7 @@ def test_memory_depends_on_series_and_not_on_samples(make: Make) -> None:
             first = held()
         detector.score_learn(ids, np.full(2000, START + step * SECOND), rng.standard_normal(2000))
     assert held() == first
-    assert first <= 256 * 2000
+    assert first <= 256 * 2000 + 8  # the number of the schema
 
 
 @every_metric
