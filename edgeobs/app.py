@@ -16,6 +16,7 @@ from rich.progress import Progress
 
 from edgeobs.compose import build
 from edgeobs.config import Config
+from edgeobs.control import actor, control
 from edgeobs.engine import Engine
 from edgeobs.incidents.alertmanager import AlertSender
 from edgeobs.ingest import alertmanager_webhook
@@ -49,10 +50,11 @@ async def serve(config: Config) -> None:
         0.001
     )  # the event loop waits for the engine's thread at most so long, and it for it
     loop = asyncio.get_running_loop()
-    core = build(config)
+    found = control(config)
+    core = build(config, found.view, found.switches)
     auth = Auth(config.server, config.limits)
     decoders = Decoders(core.interner)
-    server_counts, sender_counts = Counts(), Counts()
+    server_counts, sender_counts, actor_counts = Counts(), Counts(), Counts()
     traces = tracer(config.telemetry.traces_endpoint, config.telemetry.traces_ratio)
     keeper = Keeper(
         config.engine.data_dir,
@@ -64,7 +66,7 @@ async def serve(config: Config) -> None:
     board = Board(
         core.pipeline,
         keeper,
-        [core.counts, server_counts, sender_counts],
+        [core.counts, server_counts, sender_counts, actor_counts],
         decoder=decoders.name,
         dry_run=config.remediate.dry_run,
         paused=config.remediate.pause,
@@ -83,6 +85,7 @@ async def serve(config: Config) -> None:
     def parse_alerts(delivery: Delivery) -> tuple[list[ExternalAlert], int]:
         return alertmanager_webhook.parse(plain(delivery, config.server), delivery.principal)
 
+    acts = actor(config, found, actor_counts)
     engine = Engine(
         core.pipeline,
         keeper,
@@ -94,6 +97,7 @@ async def serve(config: Config) -> None:
         publish=board.publish,
         on_news=tell,
         tracer=traces.tracer,
+        actor=acts,
     )
     board.engine = engine
     stopping = asyncio.Event()
@@ -114,6 +118,9 @@ async def serve(config: Config) -> None:
     warm()  # no request waits for a compiler, nor for the compiled to be loaded
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    found.start()
+    if acts is not None:
+        acts.start()
     engine.start()
     async with contextlib.AsyncExitStack() as stack:
         for server in (ingest_http, page, *grpc):
@@ -127,6 +134,9 @@ async def serve(config: Config) -> None:
         telling.cancel()
         await asyncio.gather(*(server.stop() for server in (ingest_http, page, *grpc)))
     ended = await asyncio.to_thread(engine.stop, STOP_S)
+    if acts is not None:
+        ended &= await asyncio.to_thread(acts.stop, STOP_S)
+    await asyncio.to_thread(found.stop)
     traces.close()
     log.info("stopped", saved=ended)
 

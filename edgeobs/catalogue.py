@@ -83,11 +83,22 @@ METRICS: dict[str, Metric] = {
     "edgeobs_decisions_total": Metric(
         "counter", "Decisions on proposed actions.", ("verb", "verdict", "rule")
     ),
+    "edgeobs_operations_total": Metric(
+        "counter", "Operations on the cluster that reached a state.", ("verb", "state")
+    ),
+    "edgeobs_api_calls_total": Metric(
+        "counter",
+        "Calls that change the cluster, by verb and HTTP status; 0: no answer. Reads that failed are verb read.",
+        ("verb", "code"),
+    ),
+    "edgeobs_events_total": Metric(
+        "counter", "Events and conditions told to the cluster, for people.", ("result",)
+    ),
     "edgeobs_external_alerts_total": Metric("counter", "Alerts that Alertmanager told us of.", ("status",)),
     "edgeobs_alerts_sent_total": Metric("counter", "Alerts sent to an Alertmanager replica.", ("result",)),
     "edgeobs_store_errors_total": Metric(
         "counter",
-        "Failed writes of incidents, decisions or snapshots; unreadable lines of feedback.",
+        "Failed writes of incidents, decisions, snapshots or the journal; unreadable lines of feedback.",
         ("what",),
     ),
     "edgeobs_store_healthy": Metric("gauge", "1 while incidents and decisions can be written."),

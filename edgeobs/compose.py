@@ -3,6 +3,7 @@
 What is imported here is all that a node pays for that detects on its own (docs/operating.md).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgeobs import remediate
@@ -19,6 +20,7 @@ from edgeobs.features import Features
 from edgeobs.incidents import Incidents
 from edgeobs.ingest.intern import Interner
 from edgeobs.pipeline import Pipeline
+from edgeobs.remediate import ClusterView, Switches
 from edgeobs.series import SeriesTable
 from edgeobs.signals import SECOND, Counts
 
@@ -32,8 +34,19 @@ class Core:
     counts: Counts
 
 
-def build(config: Config) -> Core:
-    """The pipeline of a configuration. Nothing is read, written or started."""
+def build(
+    config: Config, cluster: ClusterView | None = None, switches: Callable[[], Switches] = Switches
+) -> Core:
+    """The pipeline of a configuration. Nothing is read, written or started.
+
+    Parameters
+    ----------
+    cluster
+        What stands for the cluster; None: a twin in memory.
+    switches
+        What people and the election say now.
+
+    """
     counts = Counts()
     table = SeriesTable(config.limits.max_series, config.limits.max_nodes)
     pipeline = Pipeline(
@@ -57,7 +70,8 @@ def build(config: Config) -> Core:
         heartbeats=Heartbeats(table, config.detect),
         incidents=Incidents(table, config.incidents, counts),
         remediation=remediate.Remediation(config.remediate, counts),
-        cluster=remediate.MemoryCluster(config.remediate, config.limits.max_nodes),
+        cluster=cluster or remediate.MemoryCluster(config.remediate, config.limits.max_nodes),
+        switches=switches,
         counts=counts,
         look_ns=int(config.engine.tick_s * SECOND),
         idle_ns=int(config.limits.idle_expiry_s * SECOND),

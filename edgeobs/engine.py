@@ -11,10 +11,12 @@ from typing import NamedTuple
 import structlog
 from opentelemetry.trace import NoOpTracer, Tracer
 
+from edgeobs.actor import Actor
 from edgeobs.catalogue import METRICS
 from edgeobs.ingest.delivery import Delivery, Overloaded, Receipt, Unavailable
 from edgeobs.keep import Keeper
 from edgeobs.pipeline import Outputs, Pipeline
+from edgeobs.remediate.conductor import Seen
 from edgeobs.signals import SECOND, Counts, Decision, ExternalAlert, Incident, Points
 from edgeobs.telemetry import Histogram
 
@@ -53,6 +55,8 @@ class Engine:
         Called on the engine's thread after every tick.
     on_news
         Called on the engine's thread with what was committed.
+    actor
+        Carries out what is allowed and not dry; None: nothing is.
 
     """
 
@@ -69,10 +73,11 @@ class Engine:
         publish: Callable[[], None] = lambda: None,
         on_news: Callable[[Sequence[Incident], Sequence[Decision]], None] = lambda *_: None,
         tracer: Tracer | None = None,
+        actor: Actor | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._tracer = tracer or NoOpTracer()
-        self.pipeline, self.keeper = pipeline, keeper
+        self.pipeline, self.keeper, self.actor = pipeline, keeper, actor
         self.counts = counts
         self.queue_bytes = queue_bytes
         self.lag_s = 0.0
@@ -86,6 +91,7 @@ class Engine:
         self._ticked_ns = 0
         self._frozen_at = 0
         self._stopping = False
+        self._taken_up = False
         self.open = False  # what was kept is restored
         self._thread = threading.Thread(target=self._run, name="edgeobs-engine", daemon=True)
 
@@ -186,13 +192,45 @@ class Engine:
         if outputs.incidents or outputs.decisions:
             with self._tracer.start_as_current_span("commit"):
                 recorded = self.keeper.commit(self.pipeline, outputs, self._clock)
+            self._act(recorded)
             self.on_news(outputs.incidents, recorded)
+
+    def _act(self, recorded: Sequence[Decision]) -> None:
+        """Hand over what is to be carried out; nothing here waits for it."""
+        if self.actor is not None and any(not decision.dry_run for decision in recorded):
+            self.actor.offer(recorded, self._seen())
+
+    def _seen(self) -> Seen:
+        now = self._clock()
+        incidents = {incident.id: incident for incident in self.pipeline.incidents.active()}
+        return Seen(now, self.pipeline.fleet(now), incidents)
+
+    def _take_up(self) -> None:
+        """An act that was on record when we were killed, and not begun yet, is not forgotten."""
+        if self.actor is None:
+            return
+        self.pipeline.journal = self.pipeline.journal or self.actor.problem
+        if self.keeper.opened and not self._taken_up:
+            self._taken_up = True
+            self._act(list(self.pipeline.remediation.guard.ledger.allowed.values()))
+
+    def _hear(self, now: int) -> None:
+        """What the actor has done, and what it must know."""
+        if self.actor is None:
+            return
+        for operation in self.actor.news():
+            self.pipeline.told(operation, now)
+            self.keeper.told(operation)
+        if self.actor.busy:
+            self.actor.see(self._seen())
 
     def _tick(self) -> None:
         now = self._ticked_ns = self._clock()
         try:
+            self._hear(now)
             self._commit(self.pipeline.step(Points.none(), now, now))
             self.keeper.tick(self.pipeline, now)
+            self._take_up()
             self.publish()
         except Exception:  # the thread must outlive whatever one moment brings
             log.exception("tick_failed")

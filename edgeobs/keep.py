@@ -14,6 +14,7 @@ from edgeobs.incidents import Settings
 from edgeobs.incidents.store import Store, StoreError
 from edgeobs.ingest.delivery import Unavailable
 from edgeobs.pipeline import Outputs, Pipeline
+from edgeobs.remediate import Operation, dry, outcome
 from edgeobs.signals import SECOND, Counts, Decision, ExternalAlert, Incident, Outcome
 
 log = structlog.get_logger("edgeobs.keep")
@@ -66,6 +67,11 @@ class Keeper:
         return not self.problem
 
     @property
+    def opened(self) -> bool:
+        """Whether what the store kept was restored."""
+        return self._store is not None
+
+    @property
     def snapshot_path(self) -> Path:
         """The file with what was learned."""
         return self.folder / snapshot.NAME
@@ -90,9 +96,10 @@ class Keeper:
         return new
 
     def commit(self, pipeline: Pipeline, outputs: Outputs, clock: Callable[[], int]) -> list[Decision]:
-        """Make a step's outcome durable, then act: an act is on record before it happens.
+        """Make a step's outcome durable: an act is on record before it happens.
 
-        Returns the decisions as they stand: recorded, or denied because they could not be.
+        Returns the decisions as they stand: recorded, and so to be carried out, or denied because they could
+        not be.
         """
         for incident in outputs.incidents:
             self._hold(incident)
@@ -100,14 +107,19 @@ class Keeper:
         now = clock()
         if saved:
             stand = [replace(decision, recorded_ns=now) for decision in outputs.decisions]
-            acted = [decision for decision in stand if decision.verdict == "allowed"]
-            self._outcomes.extend(pipeline.cluster.apply(decision, now) for decision in acted)
+            trials = [each for each in stand if each.verdict == "allowed" and each.dry_run]
+            self._outcomes.extend(dry(decision, now) for decision in trials)
         else:
             why = f"it cannot be put on record: {self.problem}"
             stand = [pipeline.remediation.revoke(decision, why) for decision in outputs.decisions]
             self._unsaved.extend(stand)
         self.decisions.extend(stand)
         return stand
+
+    def told(self, operation: Operation) -> None:
+        """What has become of an operation; on record with the next write."""
+        if operation.over or operation.state == "verifying":
+            self._outcomes.append(outcome(operation))
 
     def tick(self, pipeline: Pipeline, now_ns: int) -> None:
         """Let time pass: write what waits, complete plots, look at the store again, snapshot when due."""

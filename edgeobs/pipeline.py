@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,16 @@ from edgeobs.detect import Detection
 from edgeobs.detect.absence import Heartbeats
 from edgeobs.features import Features
 from edgeobs.incidents import Incidents
-from edgeobs.incidents.watch import LEAST
-from edgeobs.remediate import FleetView, MemoryCluster, Remediation, fleet_view
+from edgeobs.incidents.promise import LEAST
+from edgeobs.remediate import (
+    ClusterView,
+    FleetView,
+    MemoryCluster,
+    Operation,
+    Remediation,
+    Switches,
+    fleet_view,
+)
 from edgeobs.series import SeriesTable, TableState
 from edgeobs.signals import (
     SECOND,
@@ -33,6 +42,7 @@ from edgeobs.signals import (
 Arrays = dict[str, NDArray[Any]]
 
 _FADE = 0.8  # of a node's score on the page, at every look
+MOVES_WORK = frozenset({"reschedule", "drain", "release", "failover", "playbook"})
 EXPIRY_NS = 30 * SECOND
 """Time between two looks for series that went idle."""
 
@@ -59,6 +69,8 @@ class Pipeline:
         Time without a sample after which a series is forgotten.
     opted_in
         Whether nodes that are heard opt in by that, where there is no cluster to ask.
+    switches
+        What people and the election say now.
 
     """
 
@@ -71,15 +83,16 @@ class Pipeline:
         heartbeats: Heartbeats,
         incidents: Incidents,
         remediation: Remediation,
-        cluster: MemoryCluster,
+        cluster: ClusterView,
         counts: Counts,
         look_ns: int,
         idle_ns: int,
         opted_in: bool = False,
+        switches: Callable[[], Switches] = Switches,
     ) -> None:
         self.table, self.features, self.detection = table, features, detection
         self.heartbeats, self.incidents, self.remediation = heartbeats, incidents, remediation
-        self.cluster, self.counts = cluster, counts
+        self.cluster, self.counts, self.switches = cluster, counts, switches
         self.observer: Callable[[Batch, Scores], None] | None = None  # told of every sample's score
         self.journal = ""  # why decisions cannot be put on record; empty while they can
         self.beats: list[Heartbeat] = []
@@ -120,10 +133,8 @@ class Pipeline:
         alerts = [*self._again, *alerts]
         self._again = []
         changed = self.incidents.step(batch, scores, self.absences, alerts, now_ns, joint)
-        decisions = self.remediation.step(self.incidents.active, changed, self._fleet, now_ns)
-        for decision in decisions:
-            if decision.verdict == "allowed" and not decision.dry_run:
-                self.detection.announce(decision.action.target, now_ns)
+        fleet = partial(self.fleet, now_ns)
+        decisions = self.remediation.step(self.incidents.active, changed, fleet, now_ns)
         stamped = tuple(replace(d, evidence_ns=evidence_ns or now_ns) for d in decisions)
         return Outputs(len(batch.series), tuple(changed), stamped)
 
@@ -165,15 +176,32 @@ class Pipeline:
         self.remediation.restore(decisions, self.incidents.active(), now_ns, beats.last_ns, beats.running_ns)
         self._again = list(alerts)
 
-    def _fleet(self) -> FleetView:
-        return fleet_view(self.beats, self.cluster.nodes(), self.remediation.settings, self.journal)
+    def fleet(self, now_ns: int) -> FleetView:
+        """What telemetry and the cluster together say."""
+        switches, cluster = self.switches(), self.cluster
+        return fleet_view(
+            self.beats, cluster.inventory(now_ns).nodes.values(), self.remediation.settings, self.journal,
+            age_ns=cluster.age_ns(), stale_ns=cluster.stale_ns, leader=switches.leader,
+            paused=switches.paused, vetoed=switches.vetoed,
+        )  # fmt: skip
+
+    def told(self, operation: Operation, now_ns: int) -> None:
+        """What has become of an operation.
+
+        What moved work makes its node another: that is learned anew once the operation is over, not before,
+        so that whether it helped is seen against what was normal before it.
+        """
+        self.remediation.told(operation)
+        if operation.over and operation.action.verb in MOVES_WORK and operation.memo.get("marked"):
+            self.detection.announce(operation.action.target, now_ns)
 
     def _look(self, now_ns: int) -> None:
         """Who is silent, and which series are forgotten."""
         self._looked_ns = now_ns
         self.beats = self.heartbeats.beats(now_ns)
         self.absences = self.heartbeats.absences(now_ns)
-        self.cluster.learn(self.beats, opted_in=self._opted_in)
+        if isinstance(self.cluster, MemoryCluster):
+            self.cluster.learn(self.beats, opted_in=self._opted_in)
         self.node_score *= _FADE
         if now_ns - self._expired_ns >= EXPIRY_NS:
             self._expired_ns = now_ns
@@ -198,7 +226,8 @@ class Pipeline:
             return
         self.table.drop_nodes(numbers)
         self.heartbeats.forget_nodes(numbers)
-        self.cluster.forget(gone[number] for number in numbers)
+        if isinstance(self.cluster, MemoryCluster):
+            self.cluster.forget(gone[number] for number in numbers)
         self.node_score[[number for number in numbers if number < len(self.node_score)]] = 0.0
         self.beats = [beat for beat in self.beats if beat.place in self.table.by_place]
 

@@ -1,9 +1,11 @@
 """What would be done about an incident, whether it may be, and what came of it."""
 
 from edgeobs.remediate.cluster import MemoryCluster
+from edgeobs.remediate.conduct import dry, outcome
 from edgeobs.remediate.fleet import ClusterView, FleetView, NodeView, ZoneView, fleet_view
 from edgeobs.remediate.guard import Guard
 from edgeobs.remediate.ledger import Ledger
+from edgeobs.remediate.operation import Operation, Switches
 from edgeobs.remediate.policies import POLICIES, Policy
 from edgeobs.remediate.remediation import Remediation, propose
 from edgeobs.remediate.settings import Settings
@@ -16,10 +18,14 @@ __all__ = [
     "Ledger",
     "MemoryCluster",
     "NodeView",
+    "Operation",
     "Policy",
     "Remediation",
     "Settings",
+    "Switches",
     "ZoneView",
+    "dry",
     "fleet_view",
+    "outcome",
     "propose",
 ]

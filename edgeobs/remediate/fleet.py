@@ -1,8 +1,8 @@
 """What the guard knows of the world at one moment: plain data, built anew for every look. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from edgeobs.objects import Inventory, Node, Truth
 from edgeobs.remediate.marks import Marks, acted_ns, read
@@ -16,15 +16,14 @@ Place = tuple[str, str]
 class ClusterView(Protocol):
     """A cluster as a cache has it; safe to ask from any thread."""
 
-    def nodes(self) -> list[Node]:
-        """All nodes, with the name that their cluster has in telemetry."""
+    stale_ns: int
+    """Nothing is decided or done on what is older than this."""
+
+    def inventory(self, now_ns: int) -> Inventory:
+        """Everything that is kept of it; each node has the name that its cluster has in telemetry."""
         ...
 
-    def inventory(self) -> Inventory:
-        """Everything that is kept of it."""
-        ...
-
-    def age_ns(self, now_ns: int) -> int:
+    def age_ns(self) -> int:
         """How long ago the oldest part of it was surely true; 0: it is the truth itself."""
         ...
 
@@ -80,6 +79,7 @@ class FleetView:
     zones: dict[Place, ZoneView]
     journal: str = ""  # why decisions cannot be made durable; empty while they can
     age_ns: int = 0  # of the view of the cluster
+    stale_ns: int = 0  # nothing is decided on what is older
     leader: str = ""  # why we do not act for the cluster; empty: we do
     vetoed: Mapping[str, str] = field(default_factory=dict)  # incident → who, and why
     paused: str = ""  # why everything is held, besides the setting
@@ -119,19 +119,18 @@ class FleetView:
 
 def fleet_view(
     beats: Iterable[Heartbeat],
-    cluster: Sequence[Node],
+    cluster: Iterable[Node],
     settings: Settings,
     journal: str = "",
-    age_ns: int = 0,
-    leader: str = "",
+    **said: Any,
 ) -> FleetView:
-    """Join what is heard with what the cluster lists."""
+    """Join what is heard with what the cluster lists; ``said`` are the other fields of a `FleetView`."""
     listed = {(node.cluster, node.name): node for node in cluster}
     heard = {(beat.place.cluster, beat.place.node): beat for beat in beats}
     nodes = {
         key: _view(key, listed.get(key), heard.get(key), settings) for key in listed.keys() | heard.keys()
     }
-    return FleetView(nodes, _zones(nodes.values()), journal, age_ns, leader)
+    return FleetView(nodes, _zones(nodes.values()), journal, **said)
 
 
 def opted(node: Node, settings: Settings) -> bool:

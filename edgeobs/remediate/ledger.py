@@ -16,6 +16,7 @@ SETTLE_NS = 300 * SECOND
 WITHDRAWN = "withdrawn"
 """The rule of a decision that ends a held proposal nobody makes any more."""
 
+_MOST_PLACES = 10_000
 FULL = "full"
 """The rule of a decision on a proposal for which there was no room."""
 
@@ -25,6 +26,15 @@ class Key(NamedTuple):
 
     incident: str
     verb: Verb
+
+
+class BackOff(NamedTuple):
+    """What was done on a node last did not help."""
+
+    until_ns: int  # on the clock of budgets
+    incident: str
+    operation: str
+    times: int  # in a row
 
 
 @dataclass(slots=True)
@@ -43,8 +53,7 @@ class Ledger:
     pending: dict[Key, Decision] = field(default_factory=dict)  # held or denied
     undoing: dict[Key, Decision] = field(default_factory=dict)  # allowed, of what takes back; free of budgets
     hands_off: dict[str, str] = field(default_factory=dict)  # incident → what a person undid
-    back_off: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
-    """(cluster, node) → until when on the clock of budgets, and after which incident."""
+    back_off: dict[tuple[str, str], "BackOff"] = field(default_factory=dict)  # by (cluster, node)
     last_ns: int = 0  # our clock at the last look; 0: none yet
     steady_ns: int = SECOND  # the clock of budgets
     settled_ns: int = 0  # nothing new before this time of it
@@ -94,6 +103,18 @@ class Ledger:
         self.undoing.pop(key, None)
         self.past = [each for each in self.past if each.id != decision.id]
 
+    def helped(self, place: tuple[str, str], operation: str, incident: str, back_off_s: float) -> None:
+        """What was done on a node helped (0 s), or not: back off, twice as long each time, up to a day."""
+        before = self.back_off.pop(place, None)
+        if not back_off_s or (before and before.operation == operation):
+            self.back_off |= {place: before} if before and back_off_s else {}
+            return
+        times = before.times + 1 if before else 1
+        wait_ns = min(int(back_off_s * SECOND) << min(times - 1, 20), 24 * HOUR_NS)
+        self.back_off[place] = BackOff(self.steady_ns + wait_ns, incident, operation, times)
+        while len(self.back_off) > _MOST_PLACES:
+            del self.back_off[next(iter(self.back_off))]
+
     def forget(self, cooldown_s: float) -> None:
         """Let go of what no rate or cool-down looks back to."""
         self.past = self.since(max(HOUR_NS, int(cooldown_s * SECOND)))
@@ -135,6 +156,7 @@ class Ledger:
             ledger.steady_ns = max(ledger.steady_ns, decision.steady_ns)
             if any(check[:2] == ("clock", "held") for check in decision.checks):
                 ledger.settled_ns = decision.steady_ns + SETTLE_NS
+        ledger.undoing.clear()  # what of it is under way is told by who does it
         for key in {*ledger.allowed, *ledger.pending}:
             if key.incident not in alive:
                 ledger.close(key.incident)

@@ -25,7 +25,7 @@ Memo = Mapping[str, Any]
 - ``person``: what a person did in between, for people; nothing more is done then
 - ``gone``: of an uncordon: nothing of what it undoes is on the cluster any more
 - ``helped``: true or false, once that was seen
-- ``score``: of the incident when the action was complete, decades
+- ``score``, ``evidence``: of the incident when the action was complete, decades; what was abnormal then
 - ``verify_ns``: until when it is watched
 """
 
@@ -48,6 +48,11 @@ class Operation:
     def over(self) -> bool:
         """Whether nothing more will come of it."""
         return self.state in OVER
+
+    @property
+    def standing(self) -> bool:
+        """Whether marks of it are on the cluster, as far as is known."""
+        return bool(self.memo.get("marked")) and self.state != "undone"
 
     def text(self) -> str:
         """``cordon edge-7: verifying: cordoned``."""
@@ -96,6 +101,7 @@ class Facts:
     objects: Mapping[Ref, Mapping[str, Any] | None] = field(default_factory=dict)
     inventory: Inventory = field(default_factory=Inventory)  # the mirror, as old as ``mirror_age_ns``
     mirror_age_ns: int = 0
+    mirror_stale_ns: int = 0
     fleet: FleetView = field(default_factory=lambda: FleetView({}, {}))
     fleet_age_ns: int = 0  # of what telemetry says in ``fleet``
     incident: Incident | None = None  # None: resolved, or long gone

@@ -58,10 +58,9 @@ def _led(operation: Operation, facts: Facts, now_ns: int) -> Said:  # noqa: ARG0
 
 
 def _fresh(operation: Operation, facts: Facts, now_ns: int) -> Said:  # noqa: ARG001
-    bound = facts.settings.mirror_stale_s
-    if facts.mirror_age_ns > bound * SECOND:
-        age = facts.mirror_age_ns // SECOND
-        return _wait(now_ns, f"what is known of the cluster is {age} s old, more than {bound:g} s")
+    stale = consent.stale_reason(facts.mirror_age_ns, facts.mirror_stale_ns)
+    if stale:
+        return _wait(now_ns, stale)
     if facts.inventory.read_ns < facts.switches.led_since_ns:
         return _wait(now_ns, "the cluster was not read anew since we lead")
     if facts.fleet_age_ns > STALE_NS:

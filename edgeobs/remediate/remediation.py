@@ -6,9 +6,14 @@ from dataclasses import replace
 from edgeobs.remediate.fleet import FleetView
 from edgeobs.remediate.guard import Guard, decision_id
 from edgeobs.remediate.ledger import FULL, WITHDRAWN, Key, Ledger
+from edgeobs.remediate.operation import Operation
 from edgeobs.remediate.policies import POLICIES, Policy
 from edgeobs.remediate.settings import Settings
+from edgeobs.remediate.undo import POLICY, orphans, undo
 from edgeobs.signals import SECOND, Action, Counts, Decision, Incident
+
+_KEPT = 1000
+_ORPHANS_NS = 60 * SECOND
 
 
 def propose(
@@ -31,14 +36,21 @@ class Remediation:
     and decided anew when the verdict or the rule has changed; what is held and no longer proposed is
     withdrawn. An allowed action is in flight until its incident is resolved. A proposal for which there is no
     room is denied, once, and decided when there is room.
+
+    What was really done is told to it (`told`); once its incident has been over for a while it proposes to
+    take that back.
     """
 
     def __init__(self, settings: Settings, counts: Counts, policies: Mapping[str, Policy] = POLICIES) -> None:
         self.settings, self.policies = settings, policies
-        self.guard = Guard(settings, counts, policies)
+        self.guard = Guard(settings, counts, [*policies, POLICY])
         self._counts = counts
         self._looked_ns = 0
         self._no_room: set[Key] = set()  # proposals that were told so
+        self.operations: dict[str, Operation] = {}  # what was and is really done, oldest first, bounded
+        self._over_ns: dict[str, int] = {}  # incident of an operation → when it was first known to be over
+        self._orphaned: dict[str, Action] = {}
+        self._orphans_ns = 0  # when other replicas' marks were last looked at
 
     def step(
         self,
@@ -63,17 +75,19 @@ class Remediation:
         decisions: list[Decision] = []
         for incident in changed:
             if incident.state == "resolved":
+                self._over_ns[incident.id] = now_ns
                 over = self.guard.ledger.close(incident.id)
                 decisions += self._withdraw(over, "its incident is resolved", now_ns)
         all_due = self._due(now_ns)
         looked_at = active() if all_due else [i for i in changed if i.state != "resolved"]
-        actions = propose(looked_at, now_ns, self.policies)
+        undone = self._undo(looked_at, fleet, now_ns) if all_due else {}
+        actions = [*propose(looked_at, now_ns, self.policies), *undone.values()]
         proposed = {Key(action.incident, action.verb) for action in actions}
         ids = {incident.id for incident in looked_at}
         pending = self.guard.ledger.pending
         gone = [key for key in pending if key.incident in ids and key not in proposed]
         if all_due:
-            gone += [key for key in pending if key.incident not in ids]
+            gone += [key for key in pending if key.incident not in ids and key not in proposed]
             self.guard.ledger.forget(self.settings.cooldown_s or 0.0)
             self._no_room &= proposed
         decisions += self._withdraw([pending.pop(key) for key in gone], "it is no longer proposed", now_ns)
@@ -81,7 +95,33 @@ class Remediation:
         if due:
             view = fleet()
             decisions += [d for action in due for d in self._decide(action, view, now_ns)]
-        return decisions
+        undoes = {action.incident: name for name, action in undone.items()}
+        return [
+            replace(each, undoes=undoes[each.action.incident])
+            if each.action.verb == "uncordon" and each.action.incident in undoes
+            else each
+            for each in decisions
+        ]
+
+    def told(self, operation: Operation) -> None:
+        """What has become of an operation, as it is on record."""
+        self.operations.pop(operation.id, None)
+        self.operations[operation.id] = operation
+        if len(self.operations) > _KEPT:
+            gone = next((o.id for o in self.operations.values() if o.over and not o.standing), operation.id)
+            del self.operations[gone]
+        ledger, action = self.guard.ledger, operation.action
+        key = Key(action.incident, action.verb)
+        if action.verb == "uncordon":
+            if operation.over:
+                ledger.undoing.pop(key, None)
+            return
+        if operation.memo.get("person"):
+            ledger.hands_off[action.incident] = operation.memo["person"]
+        if operation.over and operation.memo.get("helped") is not None and action.target.node:
+            place = action.target.cluster, action.target.node
+            back_off_s = 0.0 if operation.memo["helped"] else self.settings.back_off_s
+            ledger.helped(place, operation.id, action.incident, back_off_s)
 
     def revoke(self, decision: Decision, reason: str) -> Decision:
         """The same decision, denied after all: it could not be put on record. Its budget is free again."""
@@ -106,6 +146,7 @@ class Remediation:
         steady_ns = max(steady_ns, ours.steady_ns)
         ledger = Ledger.rebuilt([*decisions, *since], active, ours.last_ns or last_ns, steady_ns)
         ledger.settled_ns = max(ledger.settled_ns, ours.settled_ns)
+        ledger.hands_off, ledger.back_off, ledger.undoing = ours.hands_off, ours.back_off, ours.undoing
         ledger.resume(now_ns)
         self.guard.ledger = ledger
 
@@ -118,10 +159,28 @@ class Remediation:
     def _open(self, action: Action, now_ns: int) -> bool:
         """Whether there is anything to decide."""
         key = Key(action.incident, action.verb)
-        if key in self.guard.ledger.allowed:
+        if key in self.guard.ledger.allowed or key in self.guard.ledger.undoing:
             return False
         known = self.guard.ledger.pending.get(key)
         return known is None or self._looked_ns == now_ns
+
+    def _undo(
+        self, active: Sequence[Incident], fleet: Callable[[], FleetView], now_ns: int
+    ) -> dict[str, Action]:
+        """What is to be taken back; nothing where nothing was ever done."""
+        if self.settings.dry_run or not self.settings.live:
+            return {}
+        alive = {incident.id: incident for incident in active}
+        known = list(self.operations.values())
+        concerned = {operation.action.incident for operation in known}
+        self._over_ns = {
+            name: self._over_ns.get(name, now_ns) for name in sorted(concerned) if name not in alive
+        }
+        found = undo(known, alive, self._over_ns, self.settings, now_ns)
+        if now_ns - self._orphans_ns >= _ORPHANS_NS or now_ns < self._orphans_ns:
+            self._orphans_ns, view = now_ns, fleet()
+            self._orphaned = orphans(view, known, alive, now_ns)
+        return found | self._orphaned
 
     def _decide(self, action: Action, fleet: FleetView, now_ns: int) -> list[Decision]:
         pending = self.guard.ledger.pending

@@ -136,8 +136,13 @@ class Guarded(RuleBasedStateMachine):
             self.rows.append(decision)
             self.real[decision.id] = self.real_ns
             self.save([], [decision])
-            if decision.verdict == "allowed":
-                self.cluster.apply(decision, self.now_ns)
+            if decision.verdict == "allowed" and not decision.dry_run:
+                self.act(decision)
+
+    def act(self, decision: Decision) -> None:
+        for node in self.cluster.nodes():
+            if node.name == decision.action.target.node:
+                self.cluster.put(replace(node, unschedulable=True))
 
     @rule(place=places)
     def over(self, place: Resource) -> None:

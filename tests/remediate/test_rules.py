@@ -15,7 +15,9 @@ from edgeobs.remediate import (
     Remediation,
     Settings,
     fleet_view,
+    marks,
 )
+from edgeobs.remediate.guards import budgets
 from edgeobs.signals import (
     SECOND,
     Action,
@@ -158,6 +160,102 @@ def test_a_node_cools_down_from_another_incident() -> None:
     assert warm.decide(action(), fleet(), NOW + 101 * SECOND).verdict == "allowed"
 
 
+def marked(place: Resource, ago_s: float, **changes: Any) -> Node:
+    """As another replica left it."""
+    at = NOW - int(ago_s * SECOND)
+    known = node(place, **changes)
+    notes = marks.notes("dec-0", "inc-0", "errors", "other", at, at + LONG)
+    return replace(known, annotations={**known.annotations, **notes})
+
+
+def test_what_another_replica_marked_is_in_flight() -> None:
+    world = fleet(changed={"a3": marked(PLACES[3], 60)})
+    assert decide(world).rule == "zone_budget"
+    assert decide(world, act=action(PLACES[5])).verdict == "allowed"
+    two = fleet(changed={"b0": marked(PLACES[5], 60), "c0": marked(PLACES[10], 60)})
+    assert decide(two).rule == "cluster_budget"
+
+
+def test_what_another_replica_did_counts_for_rate_and_cooldown() -> None:
+    known = marked(PLACES[6], 3000)
+    left = {marks.SINCE: known.annotations[marks.SINCE], **node(PLACES[6]).annotations}
+    world = fleet(changed={"b1": replace(known, annotations=left)})
+    assert decide(world, Settings(per_hour=1)).rule == "hourly_rate"
+    assert decide(world, Settings(per_hour=2)).verdict == "allowed"
+    warm = Settings(cooldown_s=3100.0)
+    assert decide(world, warm, action(PLACES[6])).rule == "cooldown"
+    assert decide(world, Settings(cooldown_s=2900.0), action(PLACES[6])).verdict == "allowed"
+
+
+@pytest.mark.parametrize(
+    ("share", "size", "most"), [(0.1, 30, 3), (0.07, 100, 7), (0.1, 11, 2), (0.0, 9, 0), (1.0, 9, 9)]
+)
+def test_a_share_is_rounded_up(share: float, size: int, most: int) -> None:
+    assert budgets.most_of(share, size) == most
+
+
+def test_nodes_that_are_not_ready_are_in_flight_in_the_cluster() -> None:
+    down = {name: node(PLACES[n], ready="Unknown") for n, name in ((5, "b0"), (10, "c0"))}
+    assert decide(fleet(changed=down)).rule == "cluster_budget"
+    alone = {"a0": node(PLACES[0], ready="False"), "b0": down["b0"]}
+    assert decide(fleet(changed=alone)).verdict == "allowed"
+
+
+@pytest.mark.parametrize(
+    ("said", "rule"),
+    [
+        ({"leader": "edge-b leads"}, "leader"),
+        ({"age_ns": 31 * SECOND, "stale_ns": 30 * SECOND}, "fresh_view"),
+        ({"paused": "paused by ada"}, "paused"),
+    ],
+)
+def test_who_does_not_lead_or_know_decides_nothing(said: dict[str, Any], rule: str) -> None:
+    beats = [Heartbeat(p, "alive", NOW, SECOND) for p in PLACES]
+    held = decide(fleet_view(beats, [node(p) for p in PLACES], SETTINGS, **said))
+    assert (held.verdict, held.rule) == ("held", rule)
+
+
+def test_a_label_opts_in_as_well() -> None:
+    zone = {SETTINGS.zone_label: "a"}
+    labelled = node(PLACES[0], annotations={}, labels=zone | {SETTINGS.opt_in: "enabled"})
+    assert decide(fleet(changed={"a0": labelled})).verdict == "allowed"
+    other = node(PLACES[0], annotations={}, labels=zone | {SETTINGS.opt_in: "true"})
+    assert decide(fleet(changed={"a0": other})).rule == "opted_in"
+
+
+def test_what_gives_back_is_asked_for_no_budget_but_for_consent() -> None:
+    back = replace(action(), verb="uncordon")
+    busy = {f"a{n}": node(PLACES[n], unschedulable=True) for n in range(3)}
+    tight = Settings(per_hour=0, cluster_share=0.0, nodes_per_zone=0)
+    assert decide(fleet(changed=busy), tight, back).verdict == "allowed"
+    assert decide(fleet(changed={"a0": node(PLACES[0], annotations={})}), act=back).rule == "opted_in"
+    assert not decide(fleet(), Settings(dry_run=False, live=("cordon",)), back).dry_run
+    assert decide(fleet(), Settings(dry_run=False), back).dry_run
+
+
+def test_where_a_person_interfered_nothing_follows() -> None:
+    careful = guard()
+    careful.ledger.hands_off["inc-1"] = "it was uncordoned by somebody else"
+    denied = careful.decide(action(), fleet(), NOW)
+    assert (denied.verdict, denied.rule) == ("denied", "person")
+    assert careful.decide(replace(action(), verb="uncordon"), fleet(), NOW).verdict == "allowed"
+
+
+def test_what_did_not_help_is_not_soon_tried_again_for_another_incident() -> None:
+    wary = guard()
+    place = ("site", "a0")
+    wary.ledger.helped(place, "dec-0", "inc-0", 1800.0)
+    wary.ledger.helped(place, "dec-0", "inc-0", 1800.0)  # told twice, counts once
+    assert wary.decide(action(), fleet(), NOW).rule == "back_off"
+    assert wary.decide(action(incident="inc-0"), fleet(), NOW).verdict == "allowed"
+    wary.ledger.close("inc-0")
+    assert wary.ledger.back_off[place].until_ns - LONG == 1800 * SECOND
+    wary.ledger.helped(place, "dec-1", "inc-9", 1800.0)
+    assert wary.ledger.back_off[place].until_ns - LONG == 3600 * SECOND
+    wary.ledger.helped(place, "dec-2", "inc-10", 0.0)
+    assert place not in wary.ledger.back_off
+
+
 @pytest.mark.parametrize("step_s", [-1, 601, 7200, 10**9])
 def test_a_step_of_the_clock_holds_and_frees_no_budget(step_s: int) -> None:
     past = [(PLACES[i], f"inc-{i + 10}", 0.0) for i in range(6)]
@@ -268,21 +366,3 @@ def test_what_cannot_be_recorded_is_denied_and_costs_no_budget() -> None:
     assert not remediation.guard.ledger.in_flight()
     (again,) = remediation.step(lambda: [incident()], [], fleet, NOW + 2 * SECOND)
     assert again.verdict == "allowed"
-
-
-def test_memory_cluster_acts_once_and_only_when_it_may() -> None:
-    cluster = MemoryCluster(SETTINGS)
-    cluster.put(node(PLACES[0]))
-    dry = decide(fleet())
-    assert "would have patched a0" in cluster.apply(dry, NOW).answer
-    assert not cluster.nodes()[0].unschedulable
-    live = decide(fleet(), Settings(dry_run=False, live=("cordon",)))
-    live = replace(live, id="dec-live")
-    first = cluster.apply(live, NOW)
-    assert first.done
-    assert cluster.nodes()[0].unschedulable
-    assert cluster.nodes()[0].version == "2"
-    assert cluster.apply(live, NOW + 1) == first
-    other = cluster.apply(replace(live, id="dec-other"), NOW)
-    assert not other.done
-    assert "already" in other.answer

@@ -91,9 +91,11 @@ def cooldown(scene: Scene) -> Said:
 def back_off(scene: Scene) -> Said:
     """Where an action did not help, another incident waits, longer each time."""
     for node in scene.targets:
-        until, incident = scene.ledger.back_off.get((node.cluster, node.name), (0, ""))
-        left = until - scene.ledger.steady_ns
-        if left > 0 and incident != scene.action.incident and not gives_back(scene):
+        last = scene.ledger.back_off.get((node.cluster, node.name))
+        if last is None or last.incident == scene.action.incident or gives_back(scene):
+            continue
+        left = last.until_ns - scene.ledger.steady_ns
+        if left > 0:
             return "held", f"what was done on {node.name} last did not help: nothing for {left // SECOND} s"
     return FINE, "nothing that was done on it was in vain lately"
 

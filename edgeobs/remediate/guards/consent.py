@@ -4,6 +4,8 @@ from edgeobs.remediate.guards.base import FINE, Said, Scene, names
 from edgeobs.remediate.settings import Settings
 from edgeobs.signals import SECOND, Verb
 
+YEAR_NS = 365 * 86_400 * SECOND
+
 
 def journal(scene: Scene) -> Said:
     """Nothing is done that could not be written down first."""
@@ -43,10 +45,18 @@ def leader(scene: Scene) -> Said:
 
 def fresh_view(scene: Scene) -> Said:
     """Nothing is decided on what the cluster was long ago."""
-    bound, age_s = scene.settings.mirror_stale_s, scene.fleet.age_ns / SECOND
-    if age_s > bound:
-        return "held", f"what is known of the cluster is {age_s:.0f} s old, more than {bound:g} s"
-    return FINE, f"the cluster as of {age_s:.0f} s ago"
+    age_ns, stale_ns = scene.fleet.age_ns, scene.fleet.stale_ns
+    stale = stale_reason(age_ns, stale_ns)
+    return ("held", stale) if stale else (FINE, f"the cluster as of {age_ns // SECOND} s ago")
+
+
+def stale_reason(age_ns: int, stale_ns: int) -> str:
+    """Why a view of the cluster is no view; empty: it is one."""
+    if age_ns <= stale_ns:
+        return ""
+    if age_ns > YEAR_NS:
+        return "the cluster has not been read yet"
+    return f"what is known of the cluster is {age_ns // SECOND} s old, more than {stale_ns // SECOND} s"
 
 
 def person(scene: Scene) -> Said:

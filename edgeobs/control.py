@@ -1,0 +1,93 @@
+"""Which cluster is acted upon, and who says that we may: put together from the configuration."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgeobs.actor import Actor
+from edgeobs.calls import Api
+from edgeobs.config import Config
+from edgeobs.objects import Inventory
+from edgeobs.remediate import ClusterView, MemoryCluster, Switches
+from edgeobs.signals import SECOND, Counts
+
+if TYPE_CHECKING:
+    from edgeobs.kube.cluster import Cluster
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A cluster: as a cache has it, live, and whether it may be changed by us now."""
+
+    view: ClusterView
+    api: Api
+    switches: Callable[[], Switches]
+    me: str = "edgeobs"
+    start: Callable[[], None] = lambda: None
+    stop: Callable[[], None] = lambda: None
+    problems: Callable[[], list[str]] = list  # what keeps us from acting on it at all
+
+
+def control(config: Config) -> Control:
+    """The cluster of a configuration; nothing is read or started yet.
+
+    Raises ValueError where there are no credentials, ModuleNotFoundError without the extra ``kube``.
+    """
+    if config.cluster.kind == "memory":
+        twin = MemoryCluster(config.remediate, config.limits.max_nodes, time.time_ns)
+        return Control(twin, twin, Switches)
+    from edgeobs.kube.cluster import Cluster  # noqa: PLC0415  an extra
+
+    cluster = Cluster(config.cluster.kubernetes)
+    return Control(
+        Mirrored(cluster),
+        cluster.live,
+        Elected(cluster),
+        cluster.elector.terms.identity,
+        cluster.start,
+        cluster.stop,
+        cluster.problems,
+    )
+
+
+def actor(config: Config, found: Control, counts: Counts) -> Actor | None:
+    """Who acts; None where the configuration lets nobody."""
+    if config.remediate.dry_run or not config.remediate.live:
+        return None
+    folder, me = config.engine.data_dir, found.me
+    return Actor(found.api, found.view, folder, config.remediate, counts, switches=found.switches, me=me)
+
+
+class Mirrored:
+    """The mirror of a real cluster, with the bound on its age (`remediate.ClusterView`)."""
+
+    def __init__(self, cluster: "Cluster") -> None:
+        self._mirror = cluster.mirror
+        self.stale_ns = int(cluster.settings.stale_s * SECOND)
+
+    def inventory(self, now_ns: int) -> Inventory:
+        """As of the last snapshot."""
+        return self._mirror.inventory(now_ns)
+
+    def age_ns(self) -> int:
+        """Of its least fresh part."""
+        return self._mirror.age_ns()
+
+
+class Elected:
+    """What the election says at this moment."""
+
+    def __init__(self, cluster: "Cluster") -> None:
+        from edgeobs.kube.clock import boot_ns  # noqa: PLC0415  an extra
+
+        self._elector, self._settings, self._clock = cluster.elector, cluster.settings, boot_ns
+
+    def __call__(self) -> Switches:
+        """Not the leader unless what is begun now is surely over before another may be."""
+        now, fence = self._clock(), self._elector.fence
+        if fence is None or not fence.holds(now, self._settings.timeout_s):
+            holder = self._elector.holder
+            who = f"{holder} leads" if holder and holder != self._elector.terms.identity else "nobody leads"
+            return Switches(leader=f"we do not lead: {who}")
+        return Switches(led_since_ns=time.time_ns() - (now - fence.from_ns))
