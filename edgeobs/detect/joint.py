@@ -19,17 +19,16 @@ from edgeobs.detect.seats import COMMON, Found, Node, Scratch
 from edgeobs.detect.ticks import (
     BASE,
     CLOSED_NS,
-    CYCLE,
     EXCESS,
     FAST,
     INVERTED,
     LAST,
+    LEFT,
     LIVE,
     MEAN,
     NOW,
     OPEN_NS,
     PEAK,
-    PIVOT,
     PRECISION,
     R0,
     R1,
@@ -42,6 +41,8 @@ from edgeobs.detect.ticks import (
     STEP,
     THRESHOLD,
     TICKS,
+    TURN,
+    TURNS,
     VALUE,
     VARIANCE,
     WEIGHT,
@@ -93,7 +94,8 @@ def close(node: Node, scratch: Scratch, found: Found, at: int, row: int) -> int:
         gone = max(clock[OPEN_NS] - clock[CLOSED_NS], 0) * 1e-9
     short, long = gone / (gone + SHORT_S), gone / (gone + LONG_S)
     count = features(node, scratch, short, long)
-    algebra.solve(node.inverse, scratch.u, scratch.solved, live)
+    which = clock[INVERTED] % 2
+    algebra.solve(node.inverses[which], node.scales[which], scratch.u, scratch.solved, live)
     weight = surprise(node, scratch, count, short)
     total = 0.0
     for j in range(live):
@@ -106,7 +108,7 @@ def close(node: Node, scratch: Scratch, found: Found, at: int, row: int) -> int:
     found.score[at, 0], found.score[at, 1] = score, raw
     node.own[WEIGHT] += 1.0
     rate = max(1.0 / MEMORY, 1.0 / node.own[WEIGHT], long) * weight
-    algebra.learn(node.square, node.center, scratch.u, 3 * live, rate)
+    algebra.learn(node.triangle, node.center, scratch.u, 3 * live, rate)
     invert(node, scratch)
     ticks.done(node.stamps, clock)
     return after
@@ -216,28 +218,27 @@ def tell(node: Node, scratch: Scratch, found: Found, part: float, row: int) -> i
 
 
 def invert(node: Node, scratch: Scratch) -> None:
-    """One pivot of the inverse in the making, or begin it; take it up when it is whole."""
-    clock = node.clock
-    if clock[PIVOT] < 0:
-        if clock[TICKS] + 1 >= FIRST:
-            clock[PIVOT], clock[CYCLE] = 0, 3 * clock[LIVE]
-            algebra.begin(node.square, node.pivots, clock[CYCLE], ridge(node))
-        return
-    free, too = scratch.u, scratch.solved  # nobody needs them any more in this tick
-    if not algebra.sweep(node.square, node.pivots, clock[CYCLE], clock[PIVOT], free, too):
-        clock[PIVOT] = -1  # single precision was not enough: begin anew
-        return
-    clock[PIVOT] += 1
-    if clock[PIVOT] < clock[CYCLE]:
-        return
-    clock[PIVOT] = -1
-    for j in range(clock[CYCLE] // 3):
-        if not node.pivots[3 * j] < 0:
-            return
-    algebra.take_up(node.square, node.pivots, node.inverse, clock[CYCLE])
-    for j in range(clock[CYCLE] // 3):
-        node.reals[j, PRECISION] = -node.pivots[3 * j]
-    clock[INVERTED] += 1
+    """Make an inverse, all at once, or take up the one that has waited for as many ticks as features.
+
+    So that what is abnormal now does not yet know itself as normal; and nodes take turns.
+    """
+    clock, wide, other = node.clock, 3 * node.clock[LIVE], 1 - node.clock[INVERTED] % 2
+    inverse, scales = node.inverses[other], node.scales[other]
+    if clock[LEFT] > 0:
+        clock[LEFT] -= 1
+        if clock[LEFT] == 0:
+            for j in range(clock[LIVE]):
+                node.reals[j, PRECISION] = float(inverse[3 * j, j]) * float(scales[j])
+            clock[INVERTED] += 1
+    elif clock[TICKS] + 1 >= FIRST:
+        free, too, square = (
+            scratch.u,
+            scratch.solved,
+            scratch.square,
+        )  # nobody needs them in this tick any more
+        if algebra.invert(node.triangle, len(node.center), wide, ridge(node), square, free, too):
+            algebra.keep(square, inverse, scales, wide)
+            clock[LEFT] = wide - (wide * clock[TURN] // TURNS if clock[INVERTED] == 1 else 0)
 
 
 def beside_base(own: Floats, mean: float, seen: int) -> float:

@@ -7,40 +7,57 @@ import numpy as np
 
 from edgeobs import jit
 from edgeobs.detect import algebra, joint, ticks
-from edgeobs.detect.algebra import LEAST_PIVOT, Singles
+from edgeobs.detect.algebra import LEAST_PIVOT, MOST_WEIGHT, Shorts, Singles
 
 _SINGLE = np.float32
 
 
-def _solve(inverse: Singles, u: Singles, solved: Singles, live: int) -> None:
+def _solve(inverse: Shorts, scales: Singles, u: Singles, solved: Singles, live: int) -> None:
     for j in range(live):
         solved[j] = 0.0
     for a in range(3 * live):
         by, row = u[a], inverse[a]
         for j in range(live):
-            solved[j] += by * row[j]
+            solved[j] += by * _SINGLE(row[j])
+    for j in range(live):
+        solved[j] *= scales[j]
 
 
-def _learn(square: Singles, center: Singles, u: Singles, wide: int, rate: float) -> None:
+def _learn(triangle: Singles, center: Singles, u: Singles, wide: int, rate: float) -> None:
     keep, gain, step = _SINGLE(1.0 - rate), _SINGLE((1.0 - rate) * rate), _SINGLE(rate)
+    start = 0
     for a in range(wide):
         center[a] += step * u[a]
-        by, row, rest = gain * u[a], square[a, a:wide], u[a:wide]
+        by, row, rest = gain * u[a], triangle[start : start + wide - a], u[a:wide]
         for b in range(wide - a):
             row[b] = row[b] * keep + by * rest[b]
+        start += len(center) - a
 
 
-def _begin(square: Singles, pivots: Singles, wide: int, ridge: float) -> None:
+def _invert(
+    triangle: Singles, room: int, wide: int, ridge: float, square: Singles, column: Singles, part: Singles
+) -> bool:
+    """Every pivot swept once (Goodnight 1979), which gives the inverse, negative."""
+    start = 0
     for a in range(wide):
-        pivots[a] = square[a, a] + _SINGLE(ridge)
-        for b in range(a):
-            square[a, b] = square[b, a]
+        for b in range(a, wide):
+            square[b, a] = triangle[start + b - a]
+        square[a, a] += _SINGLE(ridge)
+        start += room - a
+    for k in range(wide):
+        if not square[k, k] > LEAST_PIVOT:
+            return False
+        _sweep(square, wide, k, column, part)
+    sound = True
+    for a in range(wide):
+        for b in range(a + 1):
+            square[a, b] = -square[a, b]
+        sound &= square[a, a] > 0
+    return sound
 
 
-def _sweep(square: Singles, pivots: Singles, wide: int, k: int, column: Singles, part: Singles) -> bool:
-    pivot = pivots[k]
-    if not pivot > LEAST_PIVOT:
-        return False
+def _sweep(square: Singles, wide: int, k: int, column: Singles, part: Singles) -> None:
+    pivot = square[k, k]
     for a in range(wide):
         column[a] = square[k, a] if a < k else square[a, k]
     column[k] = 0.0
@@ -48,25 +65,25 @@ def _sweep(square: Singles, pivots: Singles, wide: int, k: int, column: Singles,
         part[a] = column[a] / pivot
     for a in range(wide):
         by, row = part[a], square[a]
-        pivots[a] -= by * column[a]
-        for b in range(a):
+        for b in range(a + 1):
             row[b] -= by * column[b]
     for a in range(k):
         square[k, a] = part[a]
     for a in range(k + 1, wide):
         square[a, k] = part[a]
-    pivots[k] = _SINGLE(-1.0) / pivot
-    return True
+    square[k, k] = _SINGLE(-1.0) / pivot
 
 
-def _take_up(square: Singles, pivots: Singles, inverse: Singles, wide: int) -> None:
-    for a in range(wide):
-        for j in range(wide // 3):
-            b = 3 * j
-            if a == b:
-                inverse[a, j] = -pivots[a]
-            else:
-                inverse[a, j] = -square[a, b] if a > b else -square[b, a]
+def _keep(square: Singles, inverse: Shorts, scales: Singles, wide: int) -> None:
+    for j in range(wide // 3):
+        most = _SINGLE(0.0)
+        for a in range(wide):
+            most = max(most, abs(square[a, 3 * j] if a > 3 * j else square[3 * j, a]))
+        scale = most / _SINGLE(MOST_WEIGHT)
+        for a in range(wide):
+            weight = square[a, 3 * j] if a > 3 * j else square[3 * j, a]
+            inverse[a, j] = np.int16(np.floor(weight / scale + _SINGLE(0.5)))
+        scales[j] = scale
 
 
 def _mean(function: Callable[..., Any], loop: Callable[..., Any], choose: Callable[..., Any]) -> None:
@@ -76,14 +93,13 @@ def _mean(function: Callable[..., Any], loop: Callable[..., Any], choose: Callab
 
 
 # fmt: off
-_mean(algebra.solve, _solve, lambda inverse, u, solved, live: _solve)  # noqa: ARG005
-_mean(algebra.learn, _learn, lambda square, center, u, wide, rate: _learn)  # noqa: ARG005
-_mean(algebra.begin, _begin, lambda square, pivots, wide, ridge: _begin)  # noqa: ARG005
-_mean(algebra.sweep, _sweep, lambda square, pivots, wide, k, column, part: _sweep)  # noqa: ARG005
-_mean(algebra.take_up, _take_up, lambda square, pivots, inverse, wide: _take_up)  # noqa: ARG005
+_mean(algebra.solve, _solve, lambda inverse, scales, u, solved, live: _solve)  # noqa: ARG005
+_mean(algebra.learn, _learn, lambda triangle, center, u, wide, rate: _learn)  # noqa: ARG005
+_mean(algebra.invert, _invert, lambda triangle, room, wide, ridge, square, column, part: _invert)  # noqa: ARG005
+_mean(algebra.keep, _keep, lambda square, inverse, scales, wide: _keep)  # noqa: ARG005
 # fmt: on
 for _each in (
-    ticks.ends, ticks.admit, ticks.sit, ticks.begin, ticks.due, ticks.fresh, ticks.spoke, ticks.done,
+    _sweep, ticks.ends, ticks.admit, ticks.sit, ticks.begin, ticks.due, ticks.fresh, ticks.spoke, ticks.done,
     joint.close, joint.features, joint.standardise, joint.rise, joint.surprise, joint.smooth, joint.ridge,
     joint.tell, joint.invert, joint.calibrate, joint.beside_base,
 ):  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeobs import jit
-from edgeobs.columns import grown, occurrences
+from edgeobs.columns import grown
 from edgeobs.detect import joint
 from edgeobs.detect import ticks as t
 from edgeobs.detect.contract import State
@@ -19,7 +19,6 @@ from edgeobs.signals import Bools, Floats, Int32s, Int64s
 
 LARGEST, TINIEST = 1e100, 1e-150
 """Values are cut to ±the first, and below the second are 0: their squares are finite, and not 0."""
-_ROOM = 8  # seats of a node that is new
 _NONE, _REFUSED = -1, -2  # not yet; its node is full, or it has none
 _NEVER = np.iinfo(np.int64).max
 _KERNELS = ("joint_kernel", "joint", "algebra", "ticks", "seats")
@@ -140,41 +139,29 @@ class NodeBank:
         unseen = order[self.begun[series[order], 1] == 0.0][::-1]  # the first of a series is written last
         self.begun[series[unseen]] = np.stack([value[unseen], time_ns[unseen] * 1e-9], axis=1)
         moved = order[value[order] != self.begun[series[order], 0]]
-        since: dict[int, int] = {}
-        candidates, homes = self._candidates(series[moved])
-        first = dict(zip(series[moved][::-1].tolist(), time_ns[moved][::-1].tolist(), strict=True))
-        for number, home in zip(candidates.tolist(), homes.tolist(), strict=True):
-            if self._sit(number, home):
-                since[number] = first[number]
-        if not since:
+        if not len(moved):
             return np.zeros(len(series), np.bool_)
-        return time_ns >= np.array([since.get(number, _NEVER) for number in series.tolist()], np.int64)
+        ids, at = np.unique(series[moved], return_index=True)
+        self._sit(ids[np.argsort(at)])
+        since = np.where(self.seat[ids] >= 0, time_ns[moved[at]], _NEVER)
+        place = np.minimum(np.searchsorted(ids, series), len(ids) - 1)
+        seated: Bools = (ids[place] == series) & (time_ns >= since[place])
+        return seated
 
-    def _candidates(self, series: Int32s) -> tuple[Int32s, Int32s]:
-        """Each series once, in order, with its node; those that no node could have room for are refused."""
-        ids, at = np.unique(series, return_index=True)
-        ids = ids[np.argsort(at)]
-        ids = ids[self.seat[ids] != _REFUSED]
+    def _sit(self, ids: Int32s) -> None:
+        """Give series, first come, first served, seats at their nodes; who finds none is refused."""
         homes = self.node_of()[ids]
-        many = occurrences(homes) >= t.SEATS
-        self.seat[ids[many]], self.home[ids[many]] = _REFUSED, homes[many]
-        return ids[~many], homes[~many]
-
-    def _sit(self, number: int, home: int) -> bool:
-        """Give a series a seat at its node; false when there is none."""
-        node = self.nodes.get(home) or Node.empty(_ROOM)
-        seat = int(node.stamps[:, t.SERIES].argmin())  # the first that is free, if one is
-        if node.stamps[seat, t.SERIES] >= 0:
-            seat = len(node.reals)
-        self.home[number] = home
-        if home < 0 or seat == t.SEATS:
-            self.seat[number] = _REFUSED
-            return False
-        self.nodes[home] = node if seat < len(node.reals) else node.grown(min(2 * len(node.reals), t.SEATS))
-        first, first_s = self.begun[number].tolist()
-        self.nodes[home].seat(seat, number, first, int(first_s * 1e9))
-        self.seat[number] = seat
-        return True
+        self.home[ids], self.seat[ids] = homes, _REFUSED
+        order = np.argsort(homes, kind="stable")
+        for mine in np.split(order, np.flatnonzero(np.diff(homes[order])) + 1):
+            home = int(homes[mine[0]])
+            if home < 0:
+                continue
+            node, seats = (self.nodes.get(home) or Node.empty(0, home)).free(len(mine))
+            taken = ids[mine[: len(seats)]]
+            first, first_s = self.begun[taken].T
+            node.seat(seats, taken, first, (first_s * 1e9).astype(np.int64))
+            self.nodes[home], self.seat[taken] = node, seats
 
     def _each(self, seat: Int64s, time_ns: Int64s, value: Floats, node: Int32s) -> NodeScores:
         """Node by node."""

@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from edgeobs.detect import algebra
 from edgeobs.detect import ticks as t
 from edgeobs.detect.contract import State
-from edgeobs.detect.seats import Node
+from edgeobs.detect.seats import Node, turn
 
-_SCHEMA = 1
+_SCHEMA = 2
 _PARTS = Node._fields
 _COLUMNS = {"seat": np.int16, "home": np.int32, "begun": np.float64}
 
@@ -31,6 +32,8 @@ def packed(nodes: Mapping[int, Node], columns: State) -> State:
 
 def unpacked(state: State) -> tuple[dict[int, Node], dict[str, Any]]:
     """Nodes and columns; ValueError with the reason when they do not fit."""
+    if "schema" in state and state["schema"].tolist() == [1]:
+        state = _from_1(state)
     if "schema" not in state or state["schema"].tolist() != [_SCHEMA]:
         raise ValueError(f"nodes: expected schema {_SCHEMA}, found {state.get('schema')}")
     for name in (*_PARTS, *_COLUMNS, "nodes"):
@@ -48,6 +51,29 @@ def unpacked(state: State) -> tuple[dict[int, Node], dict[str, Any]]:
     nodes = _nodes(state)
     _agree(nodes, columns)
     return nodes, columns
+
+
+def _from_1(state: State) -> State:
+    """Schema 1 had the covariance in a square, an inverse in the making below it, and one that held."""
+    made: dict[str, list[Any]] = {"triangle": [], "inverses": [], "scales": []}
+    try:
+        numbers, seats = state["nodes"].astype(np.int64).reshape(-1, 2).T.tolist()
+        clock = state["clock"].reshape(-1, t.CLOCK).copy()
+        ends = np.cumsum(9 * np.square(seats), dtype=np.int64)
+        squares, inverses = np.split(state["square"], ends), np.split(state["inverse"], ends // 3)
+        for k, count in enumerate(seats):
+            node, holds = Node.empty(count), int(clock[k, t.INVERTED]) % 2
+            weights = inverses[k].reshape(3 * count, count).astype(np.float32)
+            node.inverses[holds], node.scales[holds] = algebra.whole(weights)
+            square = squares[k].reshape(3 * count, 3 * count)
+            made["triangle"].append(square[algebra.places(3 * count)])
+            made["inverses"].append(node.inverses.reshape(-1))
+            made["scales"].append(node.scales.reshape(-1))
+        clock[:, t.LEFT], clock[:, t.TURN] = 0, [turn(number) for number in numbers]
+    except (KeyError, ValueError, IndexError, TypeError) as error:
+        raise ValueError(f"nodes: schema 1, and it does not fit: {error}") from error
+    parts = {name: np.concatenate([np.zeros(0), *found]) for name, found in made.items()}
+    return state | parts | {"clock": clock.reshape(-1), "schema": np.array([_SCHEMA])}
 
 
 def _nodes(state: State) -> dict[int, Node]:
@@ -92,15 +118,16 @@ def _agree(nodes: Mapping[int, Node], columns: Mapping[str, Any]) -> None:
 
 def _possible(node: Node) -> bool:
     clock, seats = node.clock, len(node.reals)
-    live, pivot, cycle = (int(clock[field]) for field in (t.LIVE, t.PIVOT, t.CYCLE))
-    if not (0 <= live <= seats and 0 <= cycle <= 3 * live and pivot >= -1 and (pivot < cycle or pivot == -1)):
+    live, turn = int(clock[t.LIVE]), int(clock[t.TURN])
+    if not (0 <= live <= seats and 0 <= turn < t.TURNS):
         return False
     if clock[t.OPEN_NS] > 0 and not (node.stamps[:live, t.MARK] & (t.HERE | t.KEPT)).any():
         return False
     never_negative = [t.VARIANCE, t.SIZE, t.N, t.STEP, t.PRECISION, t.NOW, t.R0, t.R1, t.R2]
-    times = [t.OPEN_NS, t.CLOSED_NS, t.INTERVAL_NS, t.TICKS, t.INVERTED]
+    times = [t.OPEN_NS, t.CLOSED_NS, t.INTERVAL_NS, t.TICKS, t.LEFT, t.INVERTED]
     return bool(
         (clock[times] >= 0).all()
         and (node.reals[:, never_negative] >= 0).all()
+        and (node.scales >= 0).all()
         and (node.own[[t.BASE, t.THRESHOLD, t.EXCESS]] > 0).all()
     )

@@ -22,9 +22,11 @@ REALS = 14
 # Of a seat, int64. SERIES −1: free; FIRST_NS: when its series was first seen; MARK: of the tick that is open.
 SERIES, FIRST_NS, LAST_NS, GAP_NS, MARK = range(5)
 STAMPS = 5
-# Of a node, int64. WAITING: series that are due and have not spoken, −1 none was; PIVOT, CYCLE: how far the
-# inverse is, and features in it; LIVE: seats ever taken; INVERTED: inverses there have been.
-OPEN_NS, CLOSED_NS, INTERVAL_NS, WAITING, TICKS, LIVE, PIVOT, CYCLE, INVERTED = range(9)
+# Of a node, int64. WAITING: series that are due and have not spoken, −1 none was; LIVE: seats ever taken;
+# LEFT: ticks until the inverse that waits is taken up, 0 none waits; TURN: for how much less of its time the
+# second of them waits, in 64ths, so that nodes take turns; INVERTED: inverses there have been.
+OPEN_NS, CLOSED_NS, INTERVAL_NS, WAITING, TICKS, LIVE, LEFT, TURN, INVERTED = range(9)
+TURNS = 64
 CLOCK = 9
 # Of a node, float64. WEIGHT: ticks the covariance has averaged; BASE: median of its surprise; the rest is the
 # tail of it.
