@@ -104,6 +104,7 @@ class ControlPlane:
         self.timing, self.parts = timing, parts or find()
         self._folder = folder
         self._tokens = {user: secrets.token_urlsafe() for user in _USERS}
+        self.token = self._tokens["harness"]
         self._exits = ExitStack()
         self.server = ""
         self.folder: Path
@@ -165,12 +166,13 @@ class ControlPlane:
         answer = self.api("POST", path, {"spec": {"expirationSeconds": lasts_s}})
         token: str = answer["status"]["token"]
         name = f"system:serviceaccount:{found['namespace']}:{found['name']}"
-        return Account(name, token, self.kubeconfig(name.replace(":", "-"), token, server))
+        return Account(name, token, self.kubeconfig(name, token, server))
 
     def kubeconfig(self, name: str, token: str = "", server: str = "") -> Path:
         """A kubeconfig with a token; by default with that of the user of this name, for this API server."""
-        path = self.folder / f"{name.replace(':', '-')}.kubeconfig"
-        cluster = {"server": server or self.server, "certificate-authority": str(self.certificate)}
+        server = server or self.server
+        path = self.folder / f"{name.replace(':', '-')}-{server.rsplit(':', 1)[1]}.kubeconfig"
+        cluster = {"server": server, "certificate-authority": str(self.certificate)}
         config = {
             "apiVersion": "v1",
             "kind": "Config",
@@ -207,7 +209,7 @@ class ControlPlane:
     def _start_all(self) -> None:
         etcd, peer, secure, kwok = (_free_port() for _ in range(4))
         self.server = f"https://127.0.0.1:{secure}"
-        self.api = self._exits.enter_context(Api(self.server, self.certificate, self._tokens["harness"]))
+        self.api = self._exits.enter_context(Api(self.server, self.certificate, self.token))
         self._run("etcd", self._etcd(etcd, peer))
         self._run("kube-apiserver", self._apiserver(etcd, secure))
         self._await("the API server", f"{self.server}/readyz")
@@ -216,36 +218,30 @@ class ControlPlane:
         self._run("kwok", self._kwok(kwok))
         self._await("KWOK", f"http://127.0.0.1:{kwok}/healthz")
         # Pods cannot be made before their namespace's account is there, which the controller manager makes.
-        self._await(
-            "the controller manager",
-            f"{self.server}/api/v1/namespaces/default/serviceaccounts/default",
-            authorization=f"Bearer {self._tokens['harness']}",
-        )
+        account = "/api/v1/namespaces/default/serviceaccounts/default"
+        self._await("the controller manager", self.server + account)
 
     def _run(self, name: str, flags: Mapping[str, Any]) -> None:
         values = [f"--{key}={value}" for key, value in flags.items() if key != "config"]
         several = [f"--config={value}" for value in flags.get("config", ())]
         self.children.start(name, [str(self.parts.programs[name]), *values, *several])
 
-    def _await(self, what: str, url: str, **headers: str) -> None:
+    def _await(self, what: str, url: str) -> None:
         def answers() -> bool:
             for name in self.children.running:
                 if self.children.ended(name) is not None:
                     raise ControlPlaneError(f"{name} ended:\n" + "\n".join(self.children.last_lines(name)))
             try:
-                return self.api.http.get(url, headers=headers).is_success
+                return self.api.http.get(url).is_success
             except httpx.TransportError:
                 return False
 
         try:
             wait(f"{what} is ready", answers, START_S)
         except TimeoutError as error:
-            lines = (
-                f"{name}: {line}"
-                for name in self.children.running
-                for line in self.children.last_lines(name, 5)
-            )
-            raise ControlPlaneError("\n".join([str(error), *lines])) from error
+            ends = {name: "\n".join(self.children.last_lines(name, 5)) for name in self.children.running}
+            said = "\n".join(f"{name}: {end}" for name, end in ends.items())
+            raise ControlPlaneError(f"{error}\n{said}") from error
 
     def _etcd(self, port: int, peer: int) -> dict[str, Any]:
         client, peers = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{peer}"

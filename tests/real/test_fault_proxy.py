@@ -31,7 +31,7 @@ pytestmark = pytest.mark.real
 @pytest.fixture
 def client(control_plane: ControlPlane, proxy: FaultProxy) -> Iterator[httpx.Client]:
     """The harness's client, through the proxy."""
-    with Api(proxy.server, control_plane.certificate, control_plane._tokens["harness"]) as own:
+    with Api(proxy.server, control_plane.certificate, control_plane.token) as own:
         yield own.http
 
 
