@@ -40,6 +40,7 @@ PAGE = 500
 _MAX_LINE = 16 << 20  # bytes of one event; etcd takes no object of more than some MB
 _GRACE_S = 5.0  # a watch that is not closed by so much after its time hangs
 _WAITED_NS = 1_000_000  # who had to wait this long for the next bytes had read all that were there
+_NONSENSE = (ValueError, KeyError, TypeError, AttributeError)  # what JSON of another shape leads to
 _BY_NAME = frozenset({"Node", "Lease", "PersistentVolume"})  # looked up by it
 
 
@@ -116,7 +117,7 @@ class Reflector:
             if status != 200:
                 return _failed(answer(status, after, body))
             return self._page(json.loads(body))
-        except TROUBLES as error:
+        except (*TROUBLES, *_NONSENSE) as error:
             return Failed(0, "", trouble(error))
 
     async def _get(self, params: Mapping[str, str]) -> tuple[int, str, bytes]:
@@ -190,7 +191,7 @@ class Reflector:
                 if kind == "ERROR":
                     return changes, _failed(refusal(found))
                 changes.append(self._change(kind, found))
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except _NONSENSE as error:
                 return changes, Failed(0, "", f"an event that is none: {trouble(error)}")
         return changes, None
 
