@@ -75,7 +75,7 @@ def replay(
     try:
         run(file, settings, progress=not quiet and sys.stderr.isatty())
     except (RecordingError, OSError) as error:
-        _fail(str(error), 2)
+        _fail(_said(error), 2)
     except ModuleNotFoundError as error:
         _fail(f"replay needs {error.name}: pip install 'edgeobs[replay]'", 1)
 
@@ -129,7 +129,7 @@ def backtest(
     try:
         go(asked, as_json=as_json, progress=not quiet and sys.stderr.isatty())
     except (RecordingError, OSError) as error:
-        _fail(str(error), 2)
+        _fail(_said(error), 2)
     except PrometheusError as error:
         _fail(str(error), 1)
     except ModuleNotFoundError as error:
@@ -255,7 +255,14 @@ def _load(path: Path | None) -> Config:
     except ConfigError as error:
         _fail(str(error), 2)
     except OSError as error:
-        _fail(f"{path}: {error.strerror}", 2)
+        _fail(_said(error), 2)
+
+
+def _said(error: Exception) -> str:
+    """What went wrong, and where, without the number that the system has for it."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def _user() -> str:

@@ -4,6 +4,7 @@ Two shapes are understood, in Parquet or CSV:
 
 - long: ``time`` (or ``timestamp``), ``name``, ``value``; every other text column is a label, but for
   ``cluster``, ``zone``, ``node`` … (the place) and ``kind`` (``counter``, ``delta``, ``gauge``, ``updown``);
+  ``labels`` has more of them, as a JSON object of texts;
 - wide: one row a moment, one numeric column a series; the time column may be missing (one row a second).
 
 Times are Unix seconds, milliseconds, microseconds or nanoseconds (told apart by size), or dates in ISO 8601.
@@ -11,6 +12,7 @@ The columns ``label`` and ``part``, as benchmarks mark anomalies with, are not t
 Nothing, NaN and infinities are no samples.
 """
 
+import json
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from pathlib import Path
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 SUFFIXES = frozenset({".parquet", ".csv"})
 TIME_COLUMNS = ("time_ns", "time", "timestamp", "ts", "date", "datetime")
 LEFT_OUT = ("label", "part")
+LABELS = "labels"
 ROWS_A_STEP = 10_000
 _KINDS = {"counter": Kind.COUNTER, "gauge": Kind.GAUGE, "delta": Kind.DELTA, "updown": Kind.UPDOWN}
 _OURS = frozenset({*TIME_COLUMNS, *LEFT_OUT, "name", "value", "kind", *Resource._fields})
@@ -195,8 +198,27 @@ def _long(frame: "pl.DataFrame", time_ns: Int64s, path: Path, node: str) -> Reco
     groups = frame.select(keys).with_columns(pl.struct(keys).rank("dense").alias("_id"))
     ids = (groups["_id"].to_numpy() - 1).astype(np.int32)
     unique = groups.unique("_id").sort("_id").select(keys).to_dicts()
-    identities = [_identity({k: v for k, v in row.items() if v is not None}, node) for row in unique]
+    rows = [{key: text for key, text in row.items() if text is not None} for row in unique]
+    if LABELS in keys:
+        rows = [_with_labels(row, set(frame.columns), path) for row in rows]
+    identities = [_identity(row, node) for row in rows]
     return Recording(identities, ids, time_ns, _floats(frame["value"], path))
+
+
+def _with_labels(row: dict[str, str], columns: AbstractSet[str], path: Path) -> dict[str, str]:
+    """A row whose labels are JSON, as if each were a column; RecordingError."""
+    text = row.pop(LABELS, "") or "{}"
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise RecordingError(
+            f"{path}: column {LABELS!r}: expected a JSON object of texts, found {text[:80]!r}"
+        )
+    if twice := found.keys() & columns:
+        raise RecordingError(f"{path}: column {LABELS!r}: {min(twice)!r} has a column of its own")
+    return found | row
 
 
 def _wide(frame: "pl.DataFrame", time_ns: Int64s, path: Path, node: str) -> Recording:

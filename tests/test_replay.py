@@ -1,5 +1,6 @@
 """Recordings: what they may look like, what is said of those that are none, and what replaying finds."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -151,6 +152,18 @@ def test_text_columns_of_every_type_are_labels(write: Write) -> None:
     assert texts == {'x{disk="a",kind="user"}', 'x{disk="b",kind="user"}'}
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_labels_may_be_json(write: Write, form: str) -> None:
+    labels = [json.dumps({"disk": "a", "node": "n7", "odd": 'ä", "'}), "{}", None]
+    frame = pl.DataFrame({"time": [1, 1, 1], "name": ["x", "y", "z"], "labels": labels, "mode": ["r"] * 3})
+    found = read(write(frame.with_columns(value=1.0), form)).identities
+    assert sorted((each.name, each.labels, each.source.resource.node) for each in found) == [
+        ("x", (("disk", "a"), ("mode", "r"), ("odd", 'ä", "')), "n7"),
+        ("y", (("mode", "r"),), "edge-1"),
+        ("z", (("mode", "r"),), "edge-1"),
+    ]
+
+
 def bad(**columns: Any) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
@@ -167,6 +180,16 @@ BAD_FRAMES: dict[str, tuple[pl.DataFrame, str]] = {
     "text": (bad(time=[1], name=["x"], value=["much"]), "column 'value': expected numbers, found String"),
     "nameless": (bad(time=[1, 2], name=["x", None], value=[1, 2]), "column 'name'"),
     "numbered": (bad(time=[1], name=[5], value=[1]), "column 'name'"),
+    "labels in no JSON": (
+        bad(time=[1], name=["x"], labels=["a=b"], value=[1]),
+        "column 'labels': expected a JSON object of texts, found 'a=b'",
+    ),
+    "a list of labels": (bad(time=[1], name=["x"], labels=['["a"]'], value=[1]), r"found '\[\"a\"\]'"),
+    "a number as label": (bad(time=[1], name=["x"], labels=['{"a": 1}'], value=[1]), "object of texts"),
+    "a label twice": (
+        bad(time=[1], name=["x"], disk=["a"], labels=['{"disk": "b"}'], value=[1]),
+        "column 'labels': 'disk' has a column of its own",
+    ),
     "twice": (bad(time=[1], Time=[2], cpu=[1]), "'time' is duplicate"),
 }  # fmt: skip
 
@@ -302,7 +325,7 @@ def test_exit_codes(tmp_path: Path, write: Write) -> None:
     good = write(disks(seconds=2), "csv")
     for arguments, said in (
         ([tmp_path / "x.csv"], "x.csv: empty CSV"),
-        ([tmp_path / "none.parquet"], "No such file"),
+        ([tmp_path / "none.parquet"], f"{tmp_path}/none.parquet: No such file or directory\n"),
         ([tmp_path / "folder.csv"], "directory"),
         ([good, "-c", tmp_path / "bad.yaml"], "limits.max_serie"),
         ([good, "-c", tmp_path / "none.yaml"], "No such file"),
