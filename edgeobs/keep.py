@@ -3,6 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -206,6 +207,8 @@ class Keeper:
         except FileNotFoundError:
             return
         except (OSError, ValueError) as error:
+            with suppress(OSError):  # the next one would take its place, and another version may read it
+                self.snapshot_path.replace(self.snapshot_path.with_suffix(".refused"))
             self.snapshot_problem = f"starts with nothing learned: {error}"
             self.counts[_ERRORS, "snapshot"] += 1
             log.error("snapshot_refused", reason=str(error))

@@ -153,12 +153,22 @@ class Pipeline:
         """Take up a `state` in a pipeline that has seen nothing; ValueError with the reason.
 
         A stage that is not in it (a detector new in the configuration) starts with nothing learned. After
-        an error the pipeline is not to be used: parts of it are restored.
+        an error nothing is restored: half of what was learned is worse than none.
         """
         missing = sorted({"features", "heartbeats"} - stages.keys())
         if missing:
             raise ValueError(f"the snapshot has no {' and no '.join(missing)}")
+        nothing = self.state()
         self.table.restore(table, owners)
+        try:
+            self._restore(stages)
+        except ValueError:
+            self.table.drop(range(len(self.table.identities)))
+            self.table.drop_nodes([*self.table.by_place.values()])
+            self._restore(nothing)
+            raise
+
+    def _restore(self, stages: Mapping[str, Arrays]) -> None:
         self.detection.restore(stages)
         self.features.restore(stages["features"])
         self.heartbeats.restore(stages["heartbeats"])
