@@ -12,6 +12,7 @@ BENCHMARKS = {
     "decision": "last byte of the request with the evidence → decision recorded, at half load",
     "detect": "scoring alone: updates of series and of nodes, bytes, steps, growth",
     "memory": "bytes per live series, and an idle core",
+    "weeks": "what knowing days of rest finds in synthetic weeks",
     "accuracy": "detectors beside floors on labelled public data (needs --data)",
 }
 ON_DATA = "accuracy"
