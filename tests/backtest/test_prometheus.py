@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs
 
 import cramjam
@@ -37,9 +36,9 @@ from edgeobs.cli import app
 from edgeobs.ingest.remote_write_messages import messages
 from edgeobs.replay import RecordingError
 from edgeobs.signals import SECOND, Kind
+from tests.waiting import wait
 
 SECONDS = 2500
-WAIT_S = 30.0
 
 
 @given(st.integers(1, 5000), st.sampled_from([1, 100, 1000, 15_000]), st.integers(0, 2_000_000_000_000))
@@ -183,18 +182,6 @@ def test_nobody_there_is_exit_1() -> None:
 
 
 # -- a real one
-
-
-def wait(until: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + WAIT_S
-    while True:
-        try:
-            if found := until():
-                return found
-        except httpx.TransportError:
-            pass
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 def values(node: int) -> list[float]:

@@ -30,27 +30,14 @@ from benchmarks.serving import Core, core, free_port
 from edgeobs import snapshot
 from edgeobs.detect.sample import SHORT_MEAN
 from edgeobs.signals import Identity
+from tests.waiting import wait
 
-WAIT_S = 30.0
 Run = Callable[..., Path]
 
 
 def needs(program: str, package: str) -> pytest.MarkDecorator:
     reason = f"needs {program} (apt-get install {package})"
     return pytest.mark.skipif(shutil.which(program) is None, reason=reason)
-
-
-def wait(until: Callable[[], Any], what: str) -> Any:
-    """What ``until`` returns once it is true; a server that is not there yet is not yet true."""
-    deadline = time.monotonic() + WAIT_S
-    while True:
-        try:
-            if found := until():
-                return found
-        except httpx.TransportError:
-            pass
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 @pytest.fixture
