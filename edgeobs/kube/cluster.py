@@ -1,6 +1,7 @@
 """A real cluster as the rest of edgeobs sees it: `mirror`, `live`, `elector`, started and stopped as one."""
 
 import asyncio
+import contextlib
 import threading
 from functools import partial
 
@@ -75,8 +76,9 @@ class Cluster:
         """Let go of the Lease and of every connection."""
         self.elector.stop(timeout_s)
         self._stopping.set()
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._cancel)
+        with contextlib.suppress(RuntimeError):  # the loop may have ended already
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._cancel)
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         self._http.close()

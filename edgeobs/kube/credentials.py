@@ -167,7 +167,7 @@ def _checked(
         raise CredentialsError(f"{file}: server: expected https://…; found {server!r}")
     try:
         verify = verify_cluster(chosen.cluster, chosen.user, chosen.abs_file, trust_env=False)  # type: ignore[arg-type]
-    except (OSError, ValueError, ConfigError) as error:
+    except (OSError, ValueError, TypeError, ConfigError) as error:
         raise CredentialsError(f"{file}: certificates of context {chosen.context_name}: {error}") from error
     return Credentials(
         server, chosen.namespace, verify, lambda: _auth(chosen, raw["user"]),

@@ -14,8 +14,8 @@ Json = dict[str, Any]
 class FakeApi:
     """Objects by the path of their collection. Faults are taken from ``lists`` and ``watches``, in order.
 
-    A fault of a list is an answer: ``(status, headers, body)``. One of a watch is a function that is given the
-    handler after its 200 has been sent, or an answer instead. ``calls`` has everything that was asked.
+    A fault of a list is an answer: ``(status, headers, body)``. One of a watch is a function that is given
+    the handler after its 200 has been sent, or an answer instead. ``calls`` has everything that was asked.
     """
 
     def __init__(self) -> None:

@@ -70,7 +70,7 @@ def test_processors_are_counted_in_thousandths() -> None:
         "cpu": "1.5",
         "memory": "1Ki",
         "limits.cpu": "250m",
-        "nvidia.com/gpu": "2",
+        "x.io/gpu": "2",
         "ephemeral-storage": 7,
     }
     expected = {"cpu": 1500, "memory": 1024, "limits.cpu": 250, "x.io/gpu": 2, "ephemeral-storage": 7}
