@@ -35,7 +35,9 @@ def recheck(operation: Operation, procedure: Procedure, facts: Facts, do: Do, no
             return said
     target = facts.nodes.get(operation.action.target.node)
     if procedure.takes and target is not None and marks.read(target) is None:
-        return _budgets(operation, facts, target, now_ns)
+        said = _budgets(operation, facts, target, now_ns)
+        if said is not None:
+            return said
     again = facts.again_ns(do.call.ref)
     return Wait(again, f"{do.call.ref} said: not before") if again > now_ns else None
 

@@ -7,26 +7,14 @@ from edgeobs.remediate.fleet import FleetView
 from edgeobs.remediate.guard import Guard, decision_id
 from edgeobs.remediate.ledger import FULL, WITHDRAWN, Key, Ledger
 from edgeobs.remediate.operation import Operation
-from edgeobs.remediate.policies import POLICIES, Policy
+from edgeobs.remediate.policies import Policy
+from edgeobs.remediate.proposing import past_of, policies_of, propose
 from edgeobs.remediate.settings import Settings
 from edgeobs.remediate.undo import POLICY, orphans, undo
 from edgeobs.signals import SECOND, Action, Counts, Decision, Incident
 
 _KEPT = 1000
 _ORPHANS_NS = 60 * SECOND
-
-
-def propose(
-    incidents: Iterable[Incident], now_ns: int, policies: Mapping[str, Policy] = POLICIES
-) -> list[Action]:
-    """What every policy would do about every incident that is not resolved."""
-    return [
-        action
-        for incident in incidents
-        if incident.state != "resolved"
-        for policy in policies.values()
-        for action in policy(incident, now_ns)
-    ]
 
 
 class Remediation:
@@ -41,9 +29,12 @@ class Remediation:
     take that back.
     """
 
-    def __init__(self, settings: Settings, counts: Counts, policies: Mapping[str, Policy] = POLICIES) -> None:
-        self.settings, self.policies = settings, policies
-        self.guard = Guard(settings, counts, [*policies, POLICY])
+    def __init__(
+        self, settings: Settings, counts: Counts, policies: Mapping[str, Policy] | None = None
+    ) -> None:
+        self.settings = settings
+        self.policies = policies_of(settings) if policies is None else policies
+        self.guard = Guard(settings, counts, [*self.policies, POLICY])
         self._counts = counts
         self._looked_ns = 0
         self._no_room: set[Key] = set()  # proposals that were told so
@@ -81,7 +72,7 @@ class Remediation:
         all_due = self._due(now_ns)
         looked_at = active() if all_due else [i for i in changed if i.state != "resolved"]
         undone = self._undo(looked_at, fleet, now_ns) if all_due else {}
-        actions = [*propose(looked_at, now_ns, self.policies), *undone.values()]
+        actions = [*self._proposed(looked_at, now_ns), *undone.values()]
         proposed = {Key(action.incident, action.verb) for action in actions}
         ids = {incident.id for incident in looked_at}
         pending = self.guard.ledger.pending
@@ -95,13 +86,7 @@ class Remediation:
         if due:
             view = fleet()
             decisions += [d for action in due for d in self._decide(action, view, now_ns)]
-        undoes = {action.incident: name for name, action in undone.items()}
-        return [
-            replace(each, undoes=undoes[each.action.incident])
-            if each.action.verb == "uncordon" and each.action.incident in undoes
-            else each
-            for each in decisions
-        ]
+        return [self._named(each, undone) for each in decisions]
 
     def told(self, operation: Operation) -> None:
         """What has become of an operation, as it is on record."""
@@ -150,6 +135,10 @@ class Remediation:
         ledger.resume(now_ns)
         self.guard.ledger = ledger
 
+    def _proposed(self, incidents: Iterable[Incident], now_ns: int) -> list[Action]:
+        past = past_of(self.guard.ledger, self.operations)
+        return propose(incidents, now_ns, self.policies, self.settings.ladders, past)
+
     def _due(self, now_ns: int) -> bool:
         due = now_ns < self._looked_ns or now_ns - self._looked_ns >= self.settings.recheck_s * SECOND
         if due:
@@ -181,6 +170,15 @@ class Remediation:
             self._orphans_ns, view = now_ns, fleet()
             self._orphaned = orphans(view, known, alive, now_ns)
         return found | self._orphaned
+
+    def _named(self, decision: Decision, undone: Mapping[str, Action]) -> Decision:
+        """With the operation that it undoes, where it undoes one."""
+        names = [name for name, action in undone.items() if action == decision.action]
+        if not names:
+            return decision
+        if decision.verdict == "allowed":
+            self._orphaned.pop(names[0], None)  # looked at anew in a while
+        return replace(decision, undoes=names[0])
 
     def _decide(self, action: Action, fleet: FleetView, now_ns: int) -> list[Decision]:
         pending = self.guard.ledger.pending
