@@ -54,6 +54,7 @@ class SeriesTable:
         self._free: list[int] = []
         self._free_nodes: list[int] = []
         self._sources: dict[Source, Source] = {}
+        self._labels: dict[Labels, Labels] = {}
         self._pairs: dict[tuple[str, str], tuple[str, str]] = {}
         self._words: dict[str, str] = {}  # names and units
 
@@ -160,11 +161,10 @@ class SeriesTable:
                 self._place(number, identity, owners[state.owner[number]], int(state.seen_ns[number]))
 
     def _place(self, number: int, identity: Identity, owner: int, now_ns: int) -> None:
-        shared = tuple(self._pairs.setdefault(pair, pair) for pair in identity.labels)
         identity = identity._replace(
             source=self.source(*identity.source),
             name=self._words.setdefault(identity.name, identity.name),
-            labels=shared,
+            labels=self._shared(identity.labels),
             unit=self._words.setdefault(identity.unit, identity.unit),
         )
         self.by_identity[identity] = number
@@ -174,6 +174,14 @@ class SeriesTable:
         self.owner[number] = owner
         self.seen_ns[number] = now_ns
         self.owned[owner] += 1
+
+    def _shared(self, labels: Labels) -> Labels:
+        """The one tuple of these labels: many metrics, and the same metric of many nodes, have them."""
+        known = self._labels.get(labels)
+        if known is None:
+            known = tuple(self._pairs.setdefault(pair, pair) for pair in labels)
+            self._labels[known] = known
+        return known
 
     def _has_room_for(self, place: Resource) -> bool:
         return not place.node or place in self.by_place or len(self.by_place) < self.max_nodes
@@ -194,7 +202,8 @@ class SeriesTable:
         return number
 
     def _share_again(self) -> None:
-        """Let go of sources, label pairs and words that no live series uses."""
+        """Let go of sources, labels and words that no live series uses."""
         self._sources = {i.source: i.source for i in self.by_identity}
-        self._pairs = {pair: pair for i in self.by_identity for pair in i.labels}
+        self._labels = {i.labels: i.labels for i in self.by_identity}
+        self._pairs = {pair: pair for labels in self._labels for pair in labels}
         self._words = {word: word for i in self.by_identity for word in (i.name, i.unit)}

@@ -77,6 +77,19 @@ def test_derived_series_is_told_from_its_parent() -> None:
     assert table.owned[3] == 2
 
 
+def test_labels_that_many_series_have_are_held_once_and_let_go_with_the_last() -> None:
+    table = SeriesTable(10)
+    numbers = [table.intern(identity(n, f"n{n}"), 0, 1) for n in range(3)]
+    parent = numbers[0]
+    assert parent is not None
+    numbers.append(table.derive(parent, "p99", Kind.GAUGE, "s", 1))
+    assert len({id(table[n].labels) for n in numbers if n is not None}) == 1
+    assert len({id(pair) for n in numbers if n is not None for pair in table[n].labels}) == 1
+    table.drop(n for n in numbers if n is not None)
+    for shared in (table._labels, table._pairs, table._words, table._sources):
+        assert not shared
+
+
 def test_nodes_have_a_cap_and_their_ids_are_used_again() -> None:
     table = SeriesTable(10, max_nodes=2)
     one, two = table.intern(identity(1, "n1"), 0, 1), table.intern(identity(1, "n2"), 0, 1)

@@ -231,11 +231,7 @@ def invert(node: Node, scratch: Scratch) -> None:
                 node.reals[j, PRECISION] = float(inverse[3 * j, j]) * float(scales[j])
             clock[INVERTED] += 1
     elif clock[TICKS] + 1 >= FIRST:
-        free, too, square = (
-            scratch.u,
-            scratch.solved,
-            scratch.square,
-        )  # nobody needs them in this tick any more
+        free, too, square = scratch.u, scratch.solved, scratch.square  # nobody needs them in this tick now
         if algebra.invert(node.triangle, len(node.center), wide, ridge(node), square, free, too):
             algebra.keep(square, inverse, scales, wide)
             clock[LEFT] = wide - (wide * clock[TURN] // TURNS if clock[INVERTED] == 1 else 0)
