@@ -298,7 +298,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_word_written_in_part_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writing = os.write
-    monkeypatch.setattr("edgeobs.feedback_log.os.write", lambda file, line: writing(file, line[:9]))
+    monkeypatch.setattr("edgeobs.feedback_log.file.os.write", lambda file, line: writing(file, line[:9]))
     done = run("n1", "load", "fine", "--data-dir", tmp_path)
     assert done.exit_code == 1
     assert "written in part" in done.stderr
