@@ -12,6 +12,7 @@ LEAST = 2.0
 """Decades: the usual is below, however seldom a series speaks."""
 
 _DAY_S = 86_400.0
+_KNOWN = 6.0  # decades that a series' own tail can tell of: a million samples, twelve days at one a second
 _PAUSE = 5.0  # intervals without a surprise after which evidence is calm at the earliest
 
 
@@ -28,11 +29,12 @@ def closing(ease: float, settings: Settings) -> float:
 def alone(ease: float, series: int, settings: Settings) -> float:
     """Decades that one of so many series must reach to open an incident alone.
 
-    All of them together then promise ``alone_a_day``: of s decades each, Σ 86,400/T · 10⁻ˢ. (Bonferroni's
-    correction for looking at many.)
+    All of them together then promise ``alone_a_day``: of s decades each, Σ 86,400/T · 10⁻ˢ (Bonferroni's
+    correction for looking at many). Decades beyond `_KNOWN` count half: no tail was ever seen there.
     """
     samples_a_day = max(series, 1) * _DAY_S / 10**ease
-    return max(opening(ease, settings), log10(samples_a_day / settings.alone_a_day))
+    promised = log10(samples_a_day / settings.alone_a_day)
+    return max(opening(ease, settings), promised + max(promised - _KNOWN, 0.0))
 
 
 def hold_s(ease: float, settings: Settings) -> float:
