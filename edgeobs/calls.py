@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from edgeobs.objects import Claim, Node, Pod, Ref, Workload
 
 Json = Mapping[str, Any]
-CallVerb = Literal["patch", "create", "delete", "evict", "update"]
+CallVerb = Literal["patch", "create", "delete", "evict", "update", "run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,8 @@ class Call:
     ``version`` and ``ref.uid``, where given, are preconditions: the server refuses with 409 when the object
     is another by now. ``patch`` is a JSON merge patch (RFC 7386) under our own field manager, or, where
     ``strategic``, a strategic merge patch, for lists with keys such as a status' conditions; ``evict`` is
-    the Eviction API (policy/v1) with ``preconditions.uid``; ``update`` replaces the whole object.
+    the Eviction API (policy/v1) with ``preconditions.uid``; ``update`` replaces the whole object;
+    ``run`` starts a user's playbook.
     """
 
     verb: CallVerb

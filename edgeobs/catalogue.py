@@ -88,7 +88,7 @@ METRICS: dict[str, Metric] = {
     ),
     "edgeobs_api_calls_total": Metric(
         "counter",
-        "Calls that change the cluster, by verb and HTTP status; 0: no answer. Reads that failed are verb read.",
+        "Calls that change the cluster, by verb and HTTP status; 0: no answer. Failed reads are verb read.",
         ("verb", "code"),
     ),
     "edgeobs_events_total": Metric(

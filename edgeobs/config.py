@@ -29,6 +29,7 @@ from edgeobs.ingest.settings import Limits
 from edgeobs.ingest.settings import Settings as ServerSettings
 from edgeobs.kube.settings import KubernetesSettings
 from edgeobs.remediate import Settings as RemediateSettings
+from edgeobs.remediate.proposing import problems as remediation_problems
 from edgeobs.web import Settings as WebSettings
 
 _MAX_BYTES = 1 << 20
@@ -145,6 +146,8 @@ def _unfit(config: Config) -> Iterator[str]:
     yield from _nowhere(config.detect)
     yield from _taken(config.server, config.web)
     yield from _impossible(config.detectors)
+    for place, wrong in remediation_problems(config.remediate):
+        yield f"remediate.{place}: {wrong}"
     yield from _unreachable(config.cluster)
 
 

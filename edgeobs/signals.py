@@ -216,6 +216,7 @@ class ExternalAlert(NamedTuple):
     summary: str
     starts_ns: int
     ends_ns: int  # 0 while firing
+    labels: Labels = ()  # all but its name, sorted, bounded
 
 
 class Point(NamedTuple):

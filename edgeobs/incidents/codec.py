@@ -85,8 +85,9 @@ def write_alert(alert: ExternalAlert) -> str:
 
 def read_alert(text: str) -> ExternalAlert:
     """The inverse. Raises ValueError or TypeError for a row that is none."""
-    fingerprint, status, place, *rest = json.loads(text)
-    return ExternalAlert(fingerprint, status, Resource(*place), *rest)
+    fingerprint, status, place, name, summary, starts_ns, ends_ns, *labels = json.loads(text)
+    kept = _labels(labels[0]) if labels else ()
+    return ExternalAlert(fingerprint, status, Resource(*place), name, summary, starts_ns, ends_ns, kept)
 
 
 def _labels(pairs: Iterable[Iterable[str]]) -> Labels:

@@ -176,7 +176,7 @@ def of_alert(alert: ExternalAlert, now_ns: int, expiry_ns: int) -> Exhibit:
     """An alert that Alertmanager told us of."""
     return Exhibit(
         source="alert", place=alert.place, text=alert.summary or alert.name, name=alert.name,
-        labels=(("fingerprint", alert.fingerprint),), onset_ns=alert.starts_ns, last_ns=now_ns,
+        labels=(("fingerprint", alert.fingerprint), *alert.labels), onset_ns=alert.starts_ns, last_ns=now_ns,
         heard_ns=now_ns, score=ALERT_SCORE, ends_ns=now_ns + expiry_ns,
     )  # fmt: skip
 

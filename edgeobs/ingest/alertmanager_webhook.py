@@ -14,6 +14,7 @@ from edgeobs.signals import SECOND, ExternalAlert, Principal, Resource
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ZONES = ("zone", "topology_kubernetes_io_zone")
+_MOST = 64  # labels of an alert that are kept
 _NODES = ("node", "nodename", "kubernetes_node")
 
 _Text = Annotated[str, MaxLen(16_384)]
@@ -64,6 +65,7 @@ def _external(alert: _Alert) -> ExternalAlert:
         summary=alert.annotations.get("summary") or alert.annotations.get("description", ""),
         starts_ns=_ns(alert.startsAt),
         ends_ns=0 if firing else _ns(alert.endsAt),
+        labels=tuple(sorted(pair for pair in alert.labels.items() if pair[0] != "alertname"))[:_MOST],
     )
 
 

@@ -7,7 +7,8 @@ from edgeobs.remediate.guard import Guard
 from edgeobs.remediate.ledger import Ledger
 from edgeobs.remediate.operation import Operation, Switches
 from edgeobs.remediate.policies import POLICIES, Policy
-from edgeobs.remediate.remediation import Remediation, propose
+from edgeobs.remediate.proposing import propose
+from edgeobs.remediate.remediation import Remediation
 from edgeobs.remediate.settings import Settings
 
 __all__ = [

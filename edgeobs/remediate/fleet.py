@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 from edgeobs.objects import Inventory, Node, Truth
-from edgeobs.remediate.marks import Marks, acted_ns, read
+from edgeobs.remediate.marks import VETO, Marks, acted_ns, read
 from edgeobs.remediate.settings import Settings
 from edgeobs.signals import Heartbeat, HeartState, Resource
 
@@ -44,6 +44,7 @@ class NodeView(NamedTuple):
     ready: Truth = "True"  # as the cluster says; anything but "True" is not ready
     marks: Marks | None = None  # ours, whichever replica put them
     acted_ns: int = 0  # when any replica last acted on it, as the node has it; 0: never
+    veto: str = ""  # the annotation by which a person forbids: an incident, or ``*``
 
     @property
     def silent(self) -> bool:
@@ -82,6 +83,7 @@ class FleetView:
     stale_ns: int = 0  # nothing is decided on what is older
     leader: str = ""  # why we do not act for the cluster; empty: we do
     vetoed: Mapping[str, str] = field(default_factory=dict)  # incident → who, and why
+    approved: Mapping[tuple[str, str], str] = field(default_factory=dict)  # as of `operation.Switches`
     paused: str = ""  # why everything is held, besides the setting
 
     # Made once: every rule on every action asks.
@@ -110,11 +112,11 @@ class FleetView:
         return self._clusters.get(cluster, [])
 
     def targets(self, target: Resource) -> list[NodeView]:
-        """The nodes that an action is about: one, or all of a zone; empty when nothing is known of it."""
+        """The nodes that an action is about: one, a zone's, or all; empty when nothing is known of it."""
         if target.node:
             node = self.nodes.get((target.cluster, target.node))
             return [node] if node is not None else []
-        return self.zone(target.cluster, target.zone)
+        return self.zone(target.cluster, target.zone) if target.zone else self.cluster(target.cluster)
 
 
 def fleet_view(
@@ -154,6 +156,7 @@ def _view(key: Place, node: Node | None, beat: Heartbeat | None, settings: Setti
         ready=node.ready if node else "Unknown",
         marks=read(node) if node else None,
         acted_ns=acted_ns(node) if node else 0,
+        veto=node.annotations.get(VETO, "") if node else "",
     )
 
 

@@ -29,7 +29,15 @@ OPERATION, INCIDENT, REASON, SINCE, UNTIL, BY = (
     PREFIX + word for word in ("operation", "incident", "reason", "since", "until", "by")
 )
 _MARKS = (OPERATION, INCIDENT, REASON, UNTIL, BY)  # all but `SINCE`, which outlives them
-_MAX_REASON = 512
+MAX_REASON = 512
+"""Characters of a reason at most."""
+
+NOTE = f"{PREFIX}note"
+"""A note for people; no mark: nothing is under way because of it."""
+
+
+VETO, APPROVE = f"{PREFIX}veto", f"{PREFIX}approve"
+"""What people write on a node: an incident's id, a veto also ``*``."""
 
 
 class Marks(NamedTuple):
@@ -98,7 +106,7 @@ def touched(node: Node, incident: str) -> str:
 
 def notes(operation: str, incident: str, reason: str, by: str, now_ns: int, until_ns: int) -> dict[str, str]:
     """The annotations to put."""
-    text = reason if len(reason) <= _MAX_REASON else reason[: _MAX_REASON - 1] + "…"
+    text = reason if len(reason) <= MAX_REASON else reason[: MAX_REASON - 1] + "…"
     return {
         OPERATION: operation, INCIDENT: incident, REASON: text, BY: by,
         SINCE: _text(now_ns), UNTIL: _text(until_ns),

@@ -1,10 +1,14 @@
 """What may be done, to whom, how often. The defaults do nothing: dry-run, and only nodes that opted in."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from annotated_types import Ge, Gt, Le, Lt
 
+from edgeobs.remediate.policies.ladder import LADDERS, Rung
+from edgeobs.remediate.policies.playbook import Playbook
+from edgeobs.remediate.windows import Window
 from edgeobs.signals import Verb
 
 
@@ -27,6 +31,16 @@ class Settings:
     live: tuple[Verb, ...] = ()
     """Actions that are really carried out once ``dry_run`` is off; the others stay dry. What undoes is live
     with what it undoes."""
+
+    approve: tuple[Verb, ...] = ("drain", "release", "failover")
+    """Actions that wait for a person's approval, incident by incident: those that move or end other people's
+    work. What only keeps new work away, or takes back, does not."""
+
+    approve_s: Annotated[float, Ge(60), Le(86_400)] = 1800.0
+    """How long an approval counts, seconds; an action decided on by then is carried out to its end."""
+
+    windows: tuple[Window, ...] = ()
+    """Maintenance windows: times outside of which, or in which, nothing is begun."""
 
     zone_label: str = "topology.kubernetes.io/zone"
     """Node label that names the zone. A node without it is left alone."""
@@ -117,3 +131,9 @@ class Settings:
 
     failback_after_s: Annotated[float, Ge(60), Le(604_800)] = 3600.0
     """How long the incident of a failover must have been resolved before it is failed back, seconds."""
+
+    ladders: Mapping[str, tuple[Rung, ...]] = field(default_factory=lambda: LADDERS)
+    """By policy, what is done in which order; a policy that is not named proposes what it finds, once."""
+
+    playbooks: Mapping[str, Playbook] = field(default_factory=dict)
+    """Users' own actions by name, called by alerts."""

@@ -34,6 +34,13 @@ def tell(operation: Operation, uid: str, me: str, now_ns: int) -> list[Call]:
     ]
 
 
+def notice(operation: Operation, uid: str, me: str, now_ns: int) -> Call:
+    """The Event of an action that only tells."""
+    action = operation.action
+    message = f"incident {action.incident}: {action.reason}"
+    return _event(action.target.node, uid, "EdgeobsIncident", message, "Warning", operation.id, me, now_ns)
+
+
 def refused(decision: Decision, me: str, now_ns: int) -> list[Call]:
     """What to say of an action that was held or denied."""
     node = decision.action.target.node

@@ -4,7 +4,9 @@ from edgeobs.remediate.guards.base import FINE, Said, Scene, names
 from edgeobs.signals import SECOND
 
 _FROM_SILENCE = frozenset({"node_silent", "zone_dark"})
-_MOVES_WORK = frozenset({"release", "failover"})  # a drain asks the node itself, and it answers
+_MOVES_WORK = frozenset(
+    {"release"}
+)  # a drain asks the node itself; a failover takes nothing before another serves
 
 
 def self_doubt(scene: Scene) -> Said:

@@ -6,20 +6,14 @@ from edgeobs.signals import SECOND, Action, Incident
 WAIT_NS = 30 * SECOND
 """A reboot of a process, or the rest of the zone going dark as well, shows within this time."""
 
-# What Kubernetes calls non-graceful node shutdown: stateful pods and their volumes may move.
-_OUT_OF_SERVICE = (("/spec/taints/-", "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"),)
-
 
 def node_silent(incident: Incident, now_ns: int) -> list[Action]:
-    """Cordon and reschedule once the node has been silent for the wait."""
+    """Cordon once the node has been silent for the wait; the ladder says what else."""
     if incident.scope != "node":
         return []
     for each in incident.evidence:
         silent_ns = now_ns - each.onset_ns
         if still_absent(each, "node", now_ns) and silent_ns >= WAIT_NS:
             reason = f"it has been silent for {silent_ns // SECOND} s: {each.text}"
-            return [
-                action("node_silent", "cordon", incident, CORDON, reason),
-                action("node_silent", "reschedule", incident, _OUT_OF_SERVICE, reason),
-            ]
+            return [action("node_silent", "cordon", incident, CORDON, reason)]
     return []

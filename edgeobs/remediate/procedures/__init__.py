@@ -6,12 +6,17 @@ from edgeobs.remediate.procedures.drain import drain, reschedule
 from edgeobs.remediate.procedures.failback import failback
 from edgeobs.remediate.procedures.failover import failover
 from edgeobs.remediate.procedures.failover import reads as moved
+from edgeobs.remediate.procedures.playbook import annotate, notify, playbook
+from edgeobs.remediate.procedures.playbook import reads as ran
 from edgeobs.remediate.procedures.release import release
 from edgeobs.signals import Verb
 
 __all__ = ["PROCEDURES"]
 
 PROCEDURES: dict[Verb, Procedure] = {
+    "notify": Procedure(target_node, notify, takes=False),
+    "annotate": Procedure(target_node, annotate, takes=False),
+    "playbook": Procedure(ran, playbook),
     "cordon": Procedure(target_node, cordon),
     "taint": Procedure(target_node, taint),
     "uncordon": Procedure(target_node, uncordon, takes=False),
