@@ -15,6 +15,7 @@ from edgeobs.detect.changes import Changes
 from edgeobs.detect.feedback import Feedback
 from edgeobs.detect.node import NodeBank
 from edgeobs.detect.peers import Peers
+from edgeobs.detect.roles import Roles
 from edgeobs.detect.shifts import Shifts
 from edgeobs.features import Features
 from edgeobs.incidents import Incidents
@@ -66,6 +67,7 @@ def build(
             Feedback(table, config.feedback),
             counts,
             Shifts(config.shifts) if config.detect.shifts else None,
+            Roles(table, config.detect.roles) if config.detect.roles else None,
         ),
         heartbeats=Heartbeats(table, config.detect),
         incidents=Incidents(table, config.incidents, counts),

@@ -14,6 +14,7 @@ from edgeobs.detect.feedback import Feedback
 from edgeobs.detect.node import NodeBank, NodeScores
 from edgeobs.detect.parts import Parts
 from edgeobs.detect.peers import Peers
+from edgeobs.detect.roles import Roles
 from edgeobs.detect.shifts import Shifts
 from edgeobs.detect.whole import joint, looked_at
 from edgeobs.series import SeriesTable
@@ -36,7 +37,8 @@ class Detection:
     """Every detector of series scores every sample, the highest counts; nodes are scored as a whole.
 
     A part that raises is left out of that step, counted and marked (`failing`): it may not stop the others.
-    Parts are the detectors by name, and ``node``, ``changes``, ``shifts``, ``peers.prior`` and ``feedback``.
+    Parts are the detectors by name, and ``node``, ``changes``, ``shifts``, ``peers.prior``,
+    ``roles`` and ``feedback``.
 
     Parameters
     ----------
@@ -52,6 +54,8 @@ class Detection:
         What operators said of scores.
     shifts
         Which levels moved unannounced; None: nobody asks.
+    roles
+        What series are to people; None: all are alike.
     counts
         Where failures are counted.
 
@@ -66,11 +70,13 @@ class Detection:
         feedback: Feedback,
         counts: Counts,
         shifts: Shifts | None = None,
+        roles: Roles | None = None,
     ) -> None:
         self.table, self.counts, self.parts = table, counts, Parts(counts)
         self._now_ns = 0
         self.detectors = dict(detectors)
         self.nodes, self.changes, self.feedback, self.shifts = nodes, changes, feedback, shifts
+        self.roles = roles
 
     def score_learn(self, batch: Batch, now_ns: int) -> Scores | None:
         """Score and learn; None when no detector could. What says that it changed is learned anew first."""
@@ -80,6 +86,9 @@ class Detection:
         best: Scores | None = None
         for name, detector in self.detectors.items():
             best = self._ask(name, partial(_with, best, detector, batch), best)
+        if best is not None and self.roles is not None:
+            moved = partial(self.roles.apply, batch.series, best.score)
+            best = replace(best, score=self._ask("roles", moved, best.score))
         if best is None or not len(self.feedback):
             return best
         apply = partial(self.feedback.apply, batch.series, best.score, now_ns)
@@ -125,6 +134,8 @@ class Detection:
         for name, part in self._learners().items():
             self._ask(name.removeprefix(_DETECTORS), partial(part.forget, ids), None)
         self._ask("feedback", partial(self.feedback.forget, ids), None)
+        if self.roles is not None:
+            self._ask("roles", partial(self.roles.forget, ids), None)
 
     def state(self) -> dict[str, State]:
         """What was learned, by stage; copies. What operators said is not in it: it is heard again."""

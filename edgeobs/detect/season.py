@@ -54,9 +54,12 @@ WON, MOST_WON = 48, 96
 
 def usual(memory: Memory, phase: Floats) -> tuple[Floats, Floats, Bools]:
     """Usual value of each row at a phase (as `daytime.phase`): interpolated, of the bucket; whether known."""
-    hours, days = memory.hours, memory.days
-    resting = phase >= BUCKETS
-    hour = np.where(resting, phase - BUCKETS, phase)
+    hours, days, resting = memory.hours, memory.days, phase >= BUCKETS
+    hour, apart = phase, np.zeros(1)
+    if resting.any():
+        hour = np.where(resting, phase - BUCKETS, phase)
+        if (differs := resting & pays(days)).any():
+            apart = np.where(differs, rest_apart(memory.rest, hour), 0.0)
     bucket = hour.astype(np.intp)
     within = hour - bucket
     every = np.arange(len(hours))
@@ -64,7 +67,6 @@ def usual(memory: Memory, phase: Floats) -> tuple[Floats, Floats, Bools]:
     here, there = hours[every, bucket].astype(np.float64), hours[every, beside].astype(np.float64)
     known = (days[:, DAYS] >= READY) & (here != UNSEEN)
     share = np.where(there == UNSEEN, 1.0, 1.0 - np.abs(within - 0.5))
-    apart = np.where(resting & pays(days), rest_apart(memory.rest, hour), 0.0)
     base, unit = memory.day[:, USUAL].astype(np.float64), UNITS[days[:, UNIT]]
     return (
         base + unit * (share * here + (1.0 - share) * there + apart),

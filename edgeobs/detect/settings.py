@@ -28,6 +28,21 @@ class SiteSettings:
     """A file of more of them, one a line; what follows a ``#`` is a comment."""
 
 
+Role = Literal["ignore", "quiet", "watch", "strict"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleSettings:
+    """What some series are to people."""
+
+    match: str
+    """Which: a shell-style pattern of names, or of ``name{label="value"}``."""
+
+    role: Role
+    """``ignore``: never score; ``quiet``: a hundredth of the false alarms, 2 decades less; ``watch``: as all
+    others; ``strict``: ten times as many, a decade more."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How a series' normal is learned, and when silence counts."""
@@ -63,6 +78,9 @@ class Settings:
     sites: Annotated[dict[str, SiteSettings], MaxLen(100)] = field(default_factory=dict)
     """Sites whose days are others, by a shell-style pattern of names of zones or of nodes; of several that
     fit a node, the first."""
+
+    roles: Annotated[tuple[RoleSettings, ...], MaxLen(1000)] = ()
+    """Roles of series; of several that fit one, the first. The others are watched."""
 
     memory: Annotated[float, Ge(2)] = 200.0
     """Of the detector ``ew``: samples that mean and variance remember; infinite is all of them alike."""

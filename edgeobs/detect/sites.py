@@ -3,20 +3,20 @@
 from collections.abc import Callable
 from datetime import date
 from fnmatch import fnmatchcase
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from edgeobs.columns import grown
 from edgeobs.detect import daytime
 from edgeobs.detect.daytime import Calendar
+from edgeobs.detect.looked_up import LookedUp
 from edgeobs.detect.settings import WEEKDAYS, Settings, SiteSettings
 from edgeobs.signals import Floats, Int32s, Int64s, Resource
 
 Home = Callable[[int], Resource]
 """The resource of a live series, by its id; KeyError for any other."""
 _EPOCH = date(1970, 1, 1).toordinal()
-_UNKNOWN = -1
 
 
 class Sites:
@@ -32,37 +32,28 @@ class Sites:
     """
 
     def __init__(self, settings: Settings, home: Home | None = None) -> None:
-        self.home = home
         self.calendars = [calendar(settings)]
         self._names: list[tuple[str, int]] = []  # pattern, number of the calendar; the first that fits counts
-        self._of = np.zeros(0, np.int8)  # by series id
         for name, site in settings.sites.items():
             found = calendar(settings, site)
             if found not in self.calendars:
                 self.calendars.append(found)
             self._names.append((name, self.calendars.index(found)))
+        differ = len(self.calendars) > 1
+        self._which = LookedUp(partial(self._look, home)) if home is not None and differ else None
 
     def phase(self, series: Int32s, time_ns: Int64s) -> Floats:
         """Of each series at a time of its own."""
-        if self.home is None or len(self.calendars) == 1:
+        if self._which is None:
             return daytime.phase(time_ns, self.calendars[0])
-        return daytime.phases(time_ns, self._which(series, self.home), self.calendars)
+        return daytime.phases(time_ns, self._which(series).astype(np.int32), self.calendars)
 
     def forget(self, ids: Int32s) -> None:
         """Series whose ids may be given to others."""
-        self._of[ids[ids < len(self._of)]] = _UNKNOWN
+        if self._which is not None:
+            self._which.forget(ids)
 
-    def _which(self, series: Int32s, home: Home) -> Int32s:
-        self._of = grown(self._of, int(series.max(initial=-1)) + 1, _UNKNOWN)
-        which = self._of[series]
-        new = np.flatnonzero(which == _UNKNOWN)
-        if len(new):
-            for number in np.unique(series[new]).tolist():
-                self._of[number] = self._look(number, home)
-            which = self._of[series]
-        return which.astype(np.int32)
-
-    def _look(self, number: int, home: Home) -> int:
+    def _look(self, home: Home, number: int) -> int:
         try:
             place = home(number)
         except KeyError:
