@@ -11,7 +11,7 @@ BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0
 """Upper bounds of the request durations' buckets, seconds."""
 
 _DEPTH = 128.0  # operations that may wait for a disk before whoever asks is slowed down
-_SPIKE_EVERY_S = 1800.0  # a harmless spike of a few seconds, per node
+_SPIKE_EVERY_S = 14_400.0  # a harmless spike of a few seconds, per node: abnormal, and nothing to act upon
 _SETTLING_S = 300
 _SPREAD = 0.5  # log-standard deviation of request durations
 

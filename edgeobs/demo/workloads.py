@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from math import pi, sin
 from typing import NamedTuple
 
+_MOST_AT_ONCE = 1.5  # of a burst; a gateway that is well turns the rest away, and is never swamped
+
 
 class Mood(NamedTuple):
     """What moves a node's demand at one moment."""
@@ -45,7 +47,7 @@ def _video(m: Mood) -> float:
 
 
 def _gateway(m: Mood) -> float:
-    return 0.2 + 0.04 * m.drift + 0.3 * m.burst
+    return 0.2 + 0.04 * m.drift + 0.3 * min(m.burst, _MOST_AT_ONCE)
 
 
 def _database(m: Mood) -> float:
