@@ -18,7 +18,7 @@ def run(*command: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=60)
 
 
-@pytest.mark.parametrize("name", ["edgeobs.yaml", "container.yaml"])
+@pytest.mark.parametrize("name", ["edgeobs.yaml", "container.yaml", "agent.yaml"])
 def test_check_config_accepts_the_examples(root: Path, name: str) -> None:
     done = run(sys.executable, "-m", "edgeobs", "check-config", f"deploy/{name}", cwd=root)
     assert done.returncode == 0, done.stderr
