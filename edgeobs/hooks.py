@@ -9,7 +9,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from threading import Thread
 from typing import Any
 
 import httpx
@@ -38,7 +39,6 @@ class Hooks:
     def __init__(self, api: Api, playbooks: Mapping[str, Playbook]) -> None:
         self._api, self._playbooks = api, playbooks
         self._runs: dict[str, Future[Answer]] = {}
-        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="edgeobs-playbook")
 
     def node(self, name: str) -> Node | None:
         """As the cluster's."""
@@ -77,23 +77,25 @@ class Hooks:
         book = self._playbooks.get(str(call.body.get("playbook")))
         if book is None:
             return Answer(404, "NotFound", "there is no such playbook")
-        if call.ref.name not in self._runs:
-            self._runs[call.ref.name] = self._pool.submit(_run, book, dict(call.body), call.ref.name)
-            if len(self._runs) > _KEPT:
-                self._forget()
+        if call.ref.name in self._runs:
+            return Answer(202, "Accepted")
+        if sum(not run.done() for run in self._runs.values()) >= _AT_ONCE:
+            return Answer(429, "TooManyRequests", f"{_AT_ONCE} playbooks run already")
+        run: Future[Answer] = Future()
+        self._runs[call.ref.name] = run
+        # Of a daemon: the process must be able to end while a hook hangs.
+        Thread(target=_run, args=(run, book, dict(call.body), call.ref.name), daemon=True).start()
+        if len(self._runs) > _KEPT:
+            self._forget()
         return Answer(202, "Accepted")
-
-    def close(self) -> None:
-        """Start nothing more; what runs is not waited for."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _forget(self) -> None:
         over = next((name for name, run in self._runs.items() if run.done()), "")
         self._runs.pop(over, None)
 
 
-def _run(book: Playbook, body: dict[str, Any], key: str) -> Answer:
-    return _post(book, body, key) if book.url else _start(book, body)
+def _run(run: Future[Answer], book: Playbook, body: dict[str, Any], key: str) -> None:
+    run.set_result(_post(book, body, key) if book.url else _start(book, body))
 
 
 def _post(book: Playbook, body: dict[str, Any], key: str) -> Answer:
@@ -102,7 +104,7 @@ def _post(book: Playbook, body: dict[str, Any], key: str) -> Answer:
         if book.token_file is not None:
             headers["Authorization"] = f"Bearer {book.token_file.read_text('utf-8').strip()}"
         said = httpx.post(book.url, json=body, headers=headers, timeout=book.timeout_s)
-    except (httpx.HTTPError, OSError, UnicodeError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         return Answer(0, type(error).__name__, str(error)[:_MAX_TEXT])
     return Answer(said.status_code, said.reason_phrase, said.text[:_MAX_TEXT])
 

@@ -54,7 +54,6 @@ def result(book: Playbook) -> dict[str, Any]:
     assert hooks.call(RUN).status == 202
     assert hooks.call(RUN).status == 202  # asked twice, run once
     hooks._runs["dec-1"].exception(timeout=60)
-    hooks.close()
     assert hooks.node("edge-7") is not None
     state = hooks.raw(RUN.ref)
     assert state is not None
@@ -105,4 +104,3 @@ def test_a_function_runs_in_a_process_of_its_own() -> None:
 def test_a_playbook_that_is_not_there_is_not_found() -> None:
     hooks = Hooks(MemoryCluster(Settings()), {})
     assert hooks.call(RUN).status == 404
-    hooks.close()
