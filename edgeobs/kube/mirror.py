@@ -8,9 +8,10 @@ from typing import Any
 from edgeobs.kube.clock import boot_ns
 from edgeobs.kube.resources import WATCHED, WORKLOADS, Watched
 from edgeobs.kube.trim import Beat
-from edgeobs.kube.watching import Change
+from edgeobs.kube.watching import Change, takes
 from edgeobs.objects import Claim, Inventory, Node
 
+_GRAVES = 4096  # deleted objects per kind whose late events are known for what they are
 NEVER_NS = 1 << 62
 """The age of what was never seen."""
 
@@ -20,13 +21,15 @@ class Shelf:
     """All objects of a kind, and what became of its last requests."""
 
     objects: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)  # of what does not carry its own
+    buried: dict[str, None] = field(default_factory=dict)  # UIDs of the last that were deleted
     confirmed_ns: int | None = None  # when it was last known to be so, on the mirror's clock
     problem: str = ""  # why it is not being confirmed; empty: it is
     changed: bool = True  # since the last snapshot
     lists: int = 0
     watches: int = 0
     events: int = 0
-    late: int = 0  # events left out as late or duplicate
+    late: int = 0  # events that told nothing new
 
 
 class Mirror:
@@ -50,7 +53,7 @@ class Mirror:
         """A list is whole: nothing else of its kind exists. ``as_of_ns``: when it was asked for."""
         with self._lock:
             shelf = self._shelves[kind]
-            known, shelf.objects = shelf.objects, {}
+            known, shelf.objects, shelf.versions = shelf.objects, {}, {}
             for change in changes:
                 self._put(kind, shelf, change, known)
             if kind == "Lease" and "Node" in self._shelves:
@@ -58,20 +61,24 @@ class Mirror:
             shelf.changed, shelf.confirmed_ns, shelf.problem = True, as_of_ns, ""
             shelf.lists += 1
 
-    def apply(self, kind: str, changes: Sequence[Change], late: int, as_of_ns: int | None) -> None:
-        """Events of a watch, in order. ``as_of_ns``: when the stream held no more; None: it may hold more."""
+    def apply(self, kind: str, changes: Sequence[Change], as_of_ns: int | None) -> None:
+        """Events of a watch. ``as_of_ns``: when its stream held no more; None: it may hold more."""
         with self._lock:
             shelf = self._shelves[kind]
             for change in changes:
-                if change.item is not None:
+                held = shelf.objects.get(change.key)
+                buried = change.uid in shelf.buried
+                uid, version = getattr(held, "uid", change.uid), _version(shelf, change.key)
+                if not takes(change, uid, version, held=held is not None, buried=buried):
+                    shelf.late += 1
+                elif change.item is not None:
                     self._put(kind, shelf, change, shelf.objects)
-                elif not _another(shelf.objects.get(change.key), change.uid):
-                    gone = shelf.objects.pop(change.key, None)
-                    if isinstance(gone, Beat):
-                        self._beat(gone._replace(renewed_ns=0))
+                else:
+                    self._drop(shelf, change.key)
+                if change.gone and change.uid:
+                    _bury(shelf.buried, change.uid)
             shelf.changed = shelf.changed or bool(changes)
             shelf.events += len(changes)
-            shelf.late += late
             shelf.problem = ""
             if as_of_ns is not None:
                 shelf.confirmed_ns = as_of_ns
@@ -157,6 +164,14 @@ class Mirror:
             item = held if held is not None and held.version == item.version != "" else item
         if item is not None:
             shelf.objects[change.key] = item
+            if not hasattr(item, "version"):
+                shelf.versions[change.key] = change.version
+
+    def _drop(self, shelf: Shelf, key: str) -> None:
+        gone = shelf.objects.pop(key, None)
+        shelf.versions.pop(key, None)
+        if isinstance(gone, Beat):
+            self._beat(gone._replace(renewed_ns=0))
 
     def _with_beat(self, node: Node) -> Node:
         leases = self._shelves.get("Lease")
@@ -183,6 +198,13 @@ _LISTS = {"Pod": "pods", "PodDisruptionBudget": "budgets", "ResourceQuota": "quo
 _STORAGE = frozenset({"PersistentVolumeClaim", "PersistentVolume"})
 
 
-def _another(held: Any, uid: str) -> bool:
-    """Whether what is held is a later object of the same name than the one that went."""
-    return bool(uid) and getattr(held, "uid", uid) not in {"", uid}
+def _version(shelf: Shelf, key: str) -> str:
+    """Of what is held under a key; empty: unknown."""
+    version: str | None = getattr(shelf.objects.get(key), "version", None)
+    return shelf.versions.get(key, "") if version is None else version
+
+
+def _bury(buried: dict[str, None], uid: str) -> None:
+    if len(buried) >= _GRAVES:
+        del buried[next(iter(buried))]
+    buried[uid] = None

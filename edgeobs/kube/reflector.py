@@ -178,7 +178,7 @@ class Reflector:
         if not changes:
             return state
         state, todo = step(state, Heard(changes), 0.0)
-        self._mirror.apply(self._watched.kind, todo.changes, todo.late, as_of_ns)
+        self._mirror.apply(self._watched.kind, todo.changes, as_of_ns)
         return state
 
     def _events(self, lines: Iterable[bytes]) -> tuple[list[Change], Failed | None]:
@@ -204,7 +204,7 @@ class Reflector:
         uid, name = str(meta.get("uid") or ""), str(meta["name"])
         key = name if self._watched.kind in _BY_NAME else uid or f"{meta.get('namespace') or ''}/{name}"
         if kind == "DELETED":
-            return Change(key, uid, version, None)
+            return Change(key, uid, version, None, gone=True)
         return Change(key, uid, version, trim.named(self._watched.trim, found, self._pool))
 
     def _fields(self) -> dict[str, str]:

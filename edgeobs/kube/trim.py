@@ -40,6 +40,8 @@ class Beat(NamedTuple):
 
     node: str
     renewed_ns: int  # by the node's clock; 0: never
+    version: str = ""
+    uid: str = ""
 
 
 class Volume(NamedTuple):
@@ -47,6 +49,8 @@ class Volume(NamedTuple):
 
     name: str
     node_affinity: tuple[Selector, ...]
+    version: str = ""
+    uid: str = ""
 
 
 def named(trim: Trim[T], found: Json, pool: Pool) -> T:
@@ -261,9 +265,11 @@ def claim(found: Json, pool: Pool) -> Claim:
 def volume(found: Json, pool: Pool) -> Volume:
     """A PersistentVolume."""
     affinity = (found.get("spec") or {}).get("nodeAffinity") or {}
-    return Volume(found["metadata"]["name"], pool.share(selecting.node_terms(affinity.get("required"))))
+    meta, terms = found["metadata"], selecting.node_terms(affinity.get("required"))
+    return Volume(meta["name"], pool.share(terms), meta.get("resourceVersion", ""), meta.get("uid", ""))
 
 
 def beat(found: Json, pool: Pool) -> Beat:
     """A node's Lease: named as its node."""
-    return Beat(pool.share(found["metadata"]["name"]), ns((found.get("spec") or {}).get("renewTime")))
+    meta, renewed_ns = found["metadata"], ns((found.get("spec") or {}).get("renewTime"))
+    return Beat(pool.share(meta["name"]), renewed_ns, meta.get("resourceVersion", ""), meta.get("uid", ""))

@@ -18,12 +18,13 @@ _LOST = frozenset({"Expired", "Gone", "ResourceVersionTooLarge"})
 
 
 class Change(NamedTuple):
-    """An event of a watch, its object trimmed. ``item`` None: it is not there (any more)."""
+    """An event of a watch, its object trimmed. ``item`` None: it is nothing that we hold."""
 
     key: str
     uid: str
     version: str
     item: Any
+    gone: bool = False  # deleted
 
 
 class Page(NamedTuple):
@@ -98,7 +99,6 @@ class Next:
     page: bool = False  # the changes are a page of a list: kept until it is whole
     whole: bool = False  # the list is whole: its pages replace everything
     heard: bool = False  # the stream spoke: what is held is as of now
-    late: int = 0  # events left out as late or duplicate
 
 
 def step(state: State, event: Event, chance: float) -> tuple[State, Next]:
@@ -127,18 +127,34 @@ def _page(state: State, page: Page) -> tuple[State, Next]:
 
 
 def _heard(state: State, heard: Heard) -> tuple[State, Next]:
-    """Only what is newer than all before is taken in: each event of a kind has a version of its own."""
-    version, fresh = state.version or "", []
+    """All of it is passed on: late events are for `takes` to judge, since what they tell may be new."""
+    version = state.version or ""
     for change in heard.changes:
-        if change.key:
-            if not newer(change.version, version):
-                continue
-            fresh.append(change)
-        if newer(change.version, version):
-            version = change.version
-    late = sum(1 for change in heard.changes if change.key) - len(fresh)
-    state = State(version=version, spoke=True)
-    return state, Next(Read(), changes=fresh, heard=True, late=late)
+        version = change.version if newer(change.version, version) else version
+    changes = [change for change in heard.changes if change.key]
+    return State(version=version, spoke=True), Next(Read(), changes=changes, heard=True)
+
+
+def takes(change: Change, uid: str, version: str, *, held: bool, buried: bool) -> bool:
+    """Whether an event tells something new of its object, however late or often it comes.
+
+    Parameters
+    ----------
+    uid, version
+        Of what is held under its key.
+    held
+        Whether anything is.
+    buried
+        Whether the event's object was deleted before: a UID never comes back.
+
+    """
+    if buried:
+        return False
+    if not held:
+        return True
+    if change.gone and change.uid == uid:
+        return True
+    return newer(change.version, version) and not (change.gone and uid != change.uid)
 
 
 def _ended(state: State, ended: Ended, chance: float) -> tuple[State, Next]:

@@ -148,7 +148,7 @@ def test_the_rest() -> None:
     assert trim.claim(claim, Pool()) == Claim("shop", "x", "v", (), ("RWO",))
     assert trim.claim({"metadata": meta, "spec": {"volumeName": "v"}}, Pool()).volume == ""
     lease = {"metadata": meta, "spec": {"renewTime": "2026-01-01T00:00:00.500000Z"}}
-    assert trim.beat(lease, Pool()) == trim.Beat("x", 1_767_225_600_500_000_000)
+    assert trim.beat(lease, Pool()) == trim.Beat("x", 1_767_225_600_500_000_000, "3", "w1")
 
 
 @given(st.data())

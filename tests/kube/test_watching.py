@@ -27,6 +27,7 @@ from edgeobs.kube.watching import (
     State,
     newer,
     step,
+    takes,
 )
 from edgeobs.objects import Node
 
@@ -59,7 +60,7 @@ class Server:
         gone = self.objects.pop(name, None)
         if gone:
             self.version += 1
-            self.history.append(Change(name, gone.uid, str(self.version), None))
+            self.history.append(Change(name, gone.uid, str(self.version), None, gone=True))
 
     def after(self, version: str) -> list[Change]:
         return [each for each in self.history if int(each.version) > int(version or 0)]
@@ -90,7 +91,7 @@ class Reflection(RuleBasedStateMachine):
             self.mirror.replace("Node", self.pages, 0)
             self.seen = {}  # a list is the truth, whatever came before
         elif self.todo.heard:
-            self.mirror.apply("Node", self.todo.changes, self.todo.late, 0)
+            self.mirror.apply("Node", self.todo.changes, 0)
         if isinstance(self.todo.ask, List) and not self.todo.ask.token:
             self.pages = []
 
@@ -120,7 +121,9 @@ class Reflection(RuleBasedStateMachine):
             if self.state.version and int(self.state.version) < self.server.oldest:
                 self.feed(Failed(410, "Expired", "an ERROR event"))
             elif new:
-                self.feed(Heard(new[: self.dice.randrange(1, len(new) + 1)]))
+                part = new[: self.dice.randrange(1, len(new) + 1)]
+                self.dice.shuffle(part)  # late, but within the same stream
+                self.feed(Heard(part))
             else:
                 self.feed(Heard([Change("", "", str(self.server.version), None)]))
 
@@ -191,17 +194,41 @@ def test_a_watch_begins_at_the_version_of_the_lists_first_page() -> None:
     assert todo.whole
 
 
-def test_what_is_not_newer_than_the_stream_is_late() -> None:
-    late = [Change("a", "u", "4", None), Change("a", "u", "5", Node("a", "u", "5"))]
-    new = Change("b", "v", "10", Node("b", "v", "10"))
-    state, todo = step(listed(), Heard([*late, new, new]), 0.5)
-    assert (list(todo.changes), todo.late, todo.heard) == ([new], 3, True)
-    assert state.version == "10"
+def test_the_stream_goes_on_from_the_newest_whatever_comes_late() -> None:
+    late = [
+        Change("a", "u", "4", None),
+        Change("b", "v", "10", Node("b", "v", "10")),
+        Change("", "", "7", None),
+    ]
+    state, todo = step(listed(), Heard(late), 0.5)
+    assert (list(todo.changes), todo.heard, state.version) == (late[:2], True, "10")
+
+
+@pytest.mark.parametrize(
+    ("change", "held", "buried", "expected"),
+    [
+        (Change("k", "u", "5", "new"), None, False, True),
+        (Change("k", "u", "5", "new"), None, True, False),  # late, of what was deleted meanwhile
+        (Change("k", "u", "5", "new"), ("u", "4"), False, True),
+        (Change("k", "u", "5", "new"), ("u", "5"), False, False),
+        (Change("k", "u", "5", "new"), ("u", "10"), False, False),
+        (Change("k", "new", "11", "new"), ("old", "10"), False, True),
+        (Change("k", "old", "9", "new"), ("new", "10"), False, False),
+        (Change("k", "u", "5", None, gone=True), ("u", "5"), False, True),  # nothing comes after a deletion
+        (Change("k", "old", "12", None, gone=True), ("new", "10"), False, False),
+        (Change("k", "u", "x2", "new"), ("u", "x1"), False, True),  # the stream is believed
+    ],
+)
+def test_which_events_tell_something_new(
+    change: Change, held: tuple[str, str] | None, buried: bool, expected: bool
+) -> None:
+    uid, version = held or ("", "")
+    assert takes(change, uid, version, held=held is not None, buried=buried) is expected
 
 
 def test_a_bookmark_moves_the_version_and_confirms() -> None:
     state, todo = step(listed(), Heard([Change("", "", "77", None)]), 0.5)
-    assert (state.version, todo.changes, todo.heard, todo.late) == ("77", [], True, 0)
+    assert (state.version, todo.changes, todo.heard) == ("77", [], True)
     assert step(state, Ended(15.0), 0.5)[1] == Next(Open("77"))
 
 
@@ -277,9 +304,9 @@ def test_nothing_is_known_before_all_kinds_were_listed_and_age_is_that_of_the_ol
     mirror.replace("Lease", [], 700)
     assert mirror.age_ns() == 600
     assert mirror.inventory(10**9).read_ns == 10**9 - 600
-    mirror.apply("Node", [], 0, 900)
+    mirror.apply("Node", [], 900)
     assert mirror.age_ns() == 300
-    mirror.apply("Lease", [], 0, None)  # events of which more may wait say nothing about now
+    mirror.apply("Lease", [], None)  # events of which more may wait say nothing about now
     assert mirror.age_ns() == 300
 
 
@@ -288,7 +315,7 @@ def test_a_snapshot_stays_as_it_was_and_is_made_anew_only_where_something_change
     mirror.replace("Node", [node("a", "1")], 0)
     first = mirror.inventory(0)
     assert mirror.inventory(5).nodes is first.nodes
-    mirror.apply("Node", [node("b", "2")], 0, 0)
+    mirror.apply("Node", [node("b", "2")], 0)
     second = mirror.inventory(0)
     assert (set(first.nodes), set(second.nodes)) == ({"a"}, {"a", "b"})
     assert second.pods is first.pods
@@ -297,7 +324,18 @@ def test_a_snapshot_stays_as_it_was_and_is_made_anew_only_where_something_change
 def test_a_late_deletion_of_an_earlier_node_of_the_same_name_removes_nothing() -> None:
     mirror = Mirror(NODES, clock=lambda: 0)
     mirror.replace("Node", [node("a", "5", uid="new")], 0)
-    mirror.apply("Node", [Change("a", "old", "6", None)], 0, 0)
+    mirror.apply("Node", [Change("a", "old", "6", None, gone=True)], 0)
     assert set(mirror.inventory(0).nodes) == {"a"}
-    mirror.apply("Node", [Change("a", "new", "7", None)], 0, 0)
+    mirror.apply("Node", [Change("a", "new", "7", None, gone=True)], 0)
     assert not mirror.inventory(0).nodes
+    mirror.apply("Node", [node("a", "6", uid="new")], 0)
+    assert not mirror.inventory(0).nodes, "what was deleted comes back by no late event"
+
+
+def test_the_graves_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgeobs.kube.mirror._GRAVES", 3)
+    mirror = Mirror(NODES, clock=lambda: 0)
+    mirror.replace("Node", [], 0)
+    for number in range(10):
+        mirror.apply("Node", [Change("a", f"u{number}", str(number), None, gone=True)], 0)
+    assert len(mirror._shelves["Node"].buried) == 3
