@@ -16,7 +16,7 @@ from rich.progress import Progress
 
 from edgeobs.compose import build
 from edgeobs.config import Config
-from edgeobs.control import actor, control
+from edgeobs.control import Control, actor, control
 from edgeobs.engine import Engine
 from edgeobs.incidents.alertmanager import AlertSender
 from edgeobs.ingest import alertmanager_webhook
@@ -38,6 +38,7 @@ from edgeobs.web.api import web_app
 
 log = structlog.get_logger("edgeobs")
 
+_CHECK_S = 60.0
 STOP_S = 1.5
 """How long what waits may take to be processed when the core ends."""
 
@@ -128,10 +129,11 @@ async def serve(config: Config) -> None:
             stack.push_async_callback(server.stop)
         board.receivers = tuple(_receivers(config, ingest_http, grpc))
         log.info("ready", page=f"http://{config.web.host}:{page.port}/", **dict(board.receivers))
-        telling = asyncio.create_task(sender.run())
+        beside = [asyncio.create_task(sender.run()), asyncio.create_task(_checking(found))]
         await stopping.wait()
         log.info("stopping")
-        telling.cancel()
+        for task in beside:
+            task.cancel()
         await asyncio.gather(*(server.stop() for server in (ingest_http, page, *grpc)))
     ended = await asyncio.to_thread(engine.stop, STOP_S)
     if acts is not None:
@@ -139,6 +141,13 @@ async def serve(config: Config) -> None:
     await asyncio.to_thread(found.stop)
     traces.close()
     log.info("stopped", saved=ended)
+
+
+async def _checking(found: Control) -> None:
+    """Ask every minute whether the cluster can be acted upon at all."""
+    while True:
+        await asyncio.to_thread(found.check)
+        await asyncio.sleep(_CHECK_S)
 
 
 def _grpc(engine: Engine, auth: Auth, config: Config, counts: Counts) -> list[Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from edgeobs.actor import Actor
 from edgeobs.calls import Api
 from edgeobs.config import Config
+from edgeobs.hooks import Hooks
 from edgeobs.objects import Inventory
 from edgeobs.remediate import ClusterView, MemoryCluster, Switches
 from edgeobs.signals import SECOND, Counts
@@ -26,7 +27,7 @@ class Control:
     me: str = "edgeobs"
     start: Callable[[], None] = lambda: None
     stop: Callable[[], None] = lambda: None
-    problems: Callable[[], list[str]] = list  # what keeps us from acting on it at all
+    check: Callable[[], None] = lambda: None  # asks whether it can be acted upon at all; waits for it
 
 
 def control(config: Config) -> Control:
@@ -40,15 +41,9 @@ def control(config: Config) -> Control:
     from edgeobs.kube.cluster import Cluster  # noqa: PLC0415  an extra
 
     cluster = Cluster(config.cluster.kubernetes)
-    return Control(
-        Mirrored(cluster),
-        cluster.live,
-        Elected(cluster),
-        cluster.elector.terms.identity,
-        cluster.start,
-        cluster.stop,
-        cluster.problems,
-    )
+    says = Elected(cluster)
+    me = cluster.elector.terms.identity
+    return Control(Mirrored(cluster), cluster.live, says, me, cluster.start, cluster.stop, says.check)
 
 
 def actor(config: Config, found: Control, counts: Counts) -> Actor | None:
@@ -56,7 +51,9 @@ def actor(config: Config, found: Control, counts: Counts) -> Actor | None:
     if config.remediate.dry_run or not config.remediate.live:
         return None
     folder, me = config.engine.data_dir, found.me
-    return Actor(found.api, found.view, folder, config.remediate, counts, switches=found.switches, me=me)
+    playbooks = config.remediate.playbooks
+    api = Hooks(found.api, playbooks) if playbooks else found.api
+    return Actor(api, found.view, folder, config.remediate, counts, switches=found.switches, me=me)
 
 
 class Mirrored:
@@ -76,15 +73,23 @@ class Mirrored:
 
 
 class Elected:
-    """What the election says at this moment."""
+    """What the election says at this moment, and whether the API server has what we need."""
 
     def __init__(self, cluster: "Cluster") -> None:
         from edgeobs.kube.clock import boot_ns  # noqa: PLC0415  an extra
 
         self._elector, self._settings, self._clock = cluster.elector, cluster.settings, boot_ns
+        self._problems = cluster.problems
+        self._held = "the API server was not asked yet whether it has what is needed"
+
+    def check(self) -> None:
+        """Ask the API server what it has; hold everything while it lacks something."""
+        self._held = "; ".join(self._problems())
 
     def __call__(self) -> Switches:
         """Not the leader unless what is begun now is surely over before another may be."""
+        if self._held:
+            return Switches(paused=self._held)
         now, fence = self._clock(), self._elector.fence
         if fence is None or not fence.holds(now, self._settings.timeout_s):
             holder = self._elector.holder
