@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from edgeobs.index import Index
 from edgeobs.signals import Bools, Identity, Int32s, Int64s, Kind, Labels, Resource, Source
 
 _START = 1024
@@ -47,10 +48,10 @@ class SeriesTable:
         self.owner = np.full(self.capacity, -1, np.int32)
         self.seen_ns = np.zeros(self.capacity, np.int64)  # last arrival, our clock
         self.identities: list[Identity | None] = []
-        self.by_identity: dict[Identity, int] = {}
         self.owned: Counter[int] = Counter()  # principal id → live series
         self.nodes: list[Source] = []  # by node id: the source that introduced the node
         self.by_place: dict[Resource, int] = {}
+        self._index = Index()
         self._free: list[int] = []
         self._free_nodes: list[int] = []
         self._sources: dict[Source, Source] = {}
@@ -59,7 +60,18 @@ class SeriesTable:
         self._words: dict[str, str] = {}  # names and units
 
     def __len__(self) -> int:
-        return len(self.by_identity)
+        return len(self.identities) - len(self._free)
+
+    def find(self, identity: Identity) -> int | None:
+        """The id of a series that is known."""
+        for number in self._index.find(hash(identity)):
+            if self.identities[number] == identity:
+                return number
+        return None
+
+    def ids(self) -> dict[Identity, int]:
+        """All that are known; made for this call."""
+        return {identity: number for number, identity in enumerate(self.identities) if identity is not None}
 
     def source(self, attributes: Labels, resource: Resource) -> Source:
         """The one Source object of these attributes, so that its memory is shared by its series."""
@@ -68,10 +80,10 @@ class SeriesTable:
 
     def intern(self, identity: Identity, owner: int, now_ns: int) -> int | None:
         """The id of a series, new or known; None when it is new and the table, or that of nodes, is full."""
-        known = self.by_identity.get(identity)
+        known = self.find(identity)
         if known is not None:
             return known
-        if len(self.by_identity) >= self.limit or not self._has_room_for(identity.source.resource.place()):
+        if len(self) >= self.limit or not self._has_room_for(identity.source.resource.place()):
             return None
         number = self._free.pop() if self._free else self._append()
         self._place(number, identity, owner, now_ns)
@@ -121,7 +133,7 @@ class SeriesTable:
             identity = self.identities[number]
             if identity is None:
                 continue
-            del self.by_identity[identity]
+            self._index.remove(hash(identity), number)
             self.identities[number] = None
             self.owned[int(self.owner[number])] -= 1
             self.node[number] = self.owner[number] = -1
@@ -167,7 +179,7 @@ class SeriesTable:
             labels=self._shared(identity.labels),
             unit=self._words.setdefault(identity.unit, identity.unit),
         )
-        self.by_identity[identity] = number
+        self._index.add(hash(identity), number)
         self.identities[number] = identity
         self.kind[number] = identity.kind
         self.node[number] = self.node_of(identity.source)
@@ -203,7 +215,8 @@ class SeriesTable:
 
     def _share_again(self) -> None:
         """Let go of sources, labels and words that no live series uses."""
-        self._sources = {i.source: i.source for i in self.by_identity}
-        self._labels = {i.labels: i.labels for i in self.by_identity}
+        live = [identity for identity in self.identities if identity is not None]
+        self._sources = {i.source: i.source for i in live}
+        self._labels = {i.labels: i.labels for i in live}
         self._pairs = {pair: pair for labels in self._labels for pair in labels}
-        self._words = {word: word for i in self.by_identity for word in (i.name, i.unit)}
+        self._words = {word: word for i in live for word in (i.name, i.unit)}

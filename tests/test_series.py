@@ -149,7 +149,7 @@ class TableMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_same_as_the_model(self) -> None:
-        assert self.table.by_identity == self.model
+        assert self.table.ids() == self.model
         assert len(self.table) == len(self.model) <= LIMIT
         assert sum(self.table.owned.values()) == len(self.model)
         for wanted, number in self.model.items():

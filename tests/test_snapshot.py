@@ -43,11 +43,9 @@ def test_round_trip_keeps_every_id(
     state, principals, found = snapshot.read(path)
     again = SeriesTable(1000)
     again.restore(state, [0, 1])
-    assert again.by_identity == table.by_identity
+    assert again.ids() == table.ids()
     assert again.owned == table.owned
-    assert [again.node[n] for n in again.by_identity.values()] == [
-        table.node[n] for n in table.by_identity.values()
-    ]
+    assert [again.node[n] for n in again.ids().values()] == [table.node[n] for n in table.ids().values()]
     assert again.nodes == table.nodes
     assert principals == ["loopback", "site"]
     assert found["detect"]["mean"].tolist() == [0.0, 1.0, 2.0]

@@ -35,7 +35,7 @@ class Interner:
         nodes = principal.nodes
         if nodes is not None and identity.source.resource.node not in nodes:
             return FORBIDDEN
-        known = self.table.by_identity.get(identity)
+        known = self.table.find(identity)
         if known is not None:
             return known
         if not identity.name or _length(identity) > self.max_identity_bytes:

@@ -44,7 +44,7 @@ class Both:
             return None
         found: Points = otlp_fast.decode(body, self.fast, self.aliases, principal, 1)
         assert found.rejected == expected.rejected
-        assert self.fast.table.by_identity == self.reference.table.by_identity
+        assert self.fast.table.ids() == self.reference.table.ids()
         _same_columns(found, expected)
         _same_columns(found.distributions, expected.distributions)
         return found

@@ -199,7 +199,7 @@ def decoded(delivery: Delivery) -> tuple[set[str], dict[str, int]]:
     decoders = Decoders(Interner(table), fast=False)
     form: Any = delivery.format
     points = decoders.decode(form, bytes(plain(delivery, Settings())), delivery.principal, 1)
-    return {identity.name for identity in table.by_identity}, points.rejected
+    return {identity.name for identity in table.ids()}, points.rejected
 
 
 @pytest.mark.real
