@@ -1,4 +1,4 @@
-"""Cordon and uncordon on a real control plane, with the permissions that are shipped and people in between."""
+"""Cordon and uncordon on a real control plane, with the permissions shipped and people in between."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -67,7 +67,9 @@ class Acting:
             found = self.conductor.journal.operation(decision.id)
             return found if found and found.over and due > time.time_ns() else None
 
-        return wait(f"{decision.id} is over", over)
+        done = wait(f"{decision.id} is over", over)
+        assert done is not None
+        return done
 
 
 @pytest.fixture
