@@ -192,7 +192,7 @@ class Pipeline:
         return fleet_view(
             self.beats, cluster.inventory(now_ns).nodes.values(), self.remediation.settings, self.journal,
             age_ns=cluster.age_ns(), stale_ns=cluster.stale_ns, leader=switches.leader,
-            paused=switches.paused, vetoed=switches.vetoed,
+            paused=switches.paused, vetoed=switches.vetoed, approved=switches.approved,
         )  # fmt: skip
 
     def told(self, operation: Operation, now_ns: int) -> None:

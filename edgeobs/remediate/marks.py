@@ -40,6 +40,10 @@ VETO, APPROVE = f"{PREFIX}veto", f"{PREFIX}approve"
 """What people write on a node: an incident's id, a veto also ``*``."""
 
 
+VETO, APPROVE = f"{PREFIX}veto", f"{PREFIX}approve"
+"""What people write on a node: an incident's id, a veto also ``*``."""
+
+
 class Marks(NamedTuple):
     """Ours on a node."""
 

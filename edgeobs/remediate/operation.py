@@ -76,6 +76,7 @@ class Switches(NamedTuple):
 
     paused: str = ""  # why everything is held
     vetoed: Mapping[str, str] = {}  # incident → who, and why
+    approved: Mapping[tuple[str, str], str] = {}  # (incident, verb, empty: any) → who, and why
     leader: str = ""  # why we may not act for the cluster: not the leader, or no longer surely
     led_since_ns: int = 0  # since when we lead; what is read before that may be another's unfinished work
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from edgeobs.objects import Node
 from edgeobs.remediate import marks
 from edgeobs.remediate.fleet import opted
-from edgeobs.remediate.guards import RULES, Scene, budgets, consent
+from edgeobs.remediate.guards import RULES, Scene, budgets, consent, people
 from edgeobs.remediate.ledger import Ledger
 from edgeobs.remediate.operation import Do, End, Facts, Operation, Procedure, Wait
 from edgeobs.signals import SECOND
@@ -50,6 +50,8 @@ def _switched(operation: Operation, facts: Facts, now_ns: int) -> Said:
         return End("cancelled", f"{action.verb} is switched off")
     if action.incident in switches.vetoed:
         return End("cancelled", f"vetoed: {switches.vetoed[action.incident]}")
+    if refused := people.veto_on(facts.nodes.get(action.target.node), action.incident):
+        return End("cancelled", refused)
     if settings.pause or switches.paused:
         return _wait(now_ns, switches.paused or "remediation is paused")
     return None
@@ -98,14 +100,23 @@ def _opted_in(operation: Operation, facts: Facts, now_ns: int) -> Said:  # noqa:
     return End("cancelled", f"{node.name} has not opted in any more")
 
 
+def _in_time(operation: Operation, facts: Facts, now_ns: int) -> Said:
+    """What is begun is carried to its end; nothing is begun outside the windows, or on a vetoed node."""
+    if operation.state != "intended":
+        return None
+    return _asked(("vetoed", "window"), operation, facts, now_ns)
+
+
 def _as_telemetry_says(operation: Operation, facts: Facts, now_ns: int) -> Said:
     """The guard's own rules about silence, for what takes anything away."""
+    return None if operation.action.verb == "uncordon" else _asked(SAME, operation, facts, now_ns)
+
+
+def _asked(rules: Iterable[str], operation: Operation, facts: Facts, now_ns: int) -> Said:
     action = operation.action
-    if action.verb == "uncordon":
-        return None
     targets = facts.fleet.targets(action.target)
     scene = Scene(action, targets, facts.fleet, Ledger(), facts.settings, frozenset(), now_ns)
-    for name in SAME:
+    for name in rules:
         verdict, reason = RULES[name](scene)
         if verdict == "denied":
             return End("cancelled", reason)
@@ -154,4 +165,6 @@ def _wait(now_ns: int, reason: str) -> Wait:
     return Wait(now_ns + AGAIN_NS, reason)
 
 
-_ASKED: tuple[Ask, ...] = (_switched, _led, _fresh, _same_node, _deleting, _opted_in, _as_telemetry_says)
+_ASKED: tuple[Ask, ...] = (
+    _switched, _in_time, _led, _fresh, _same_node, _deleting, _opted_in, _as_telemetry_says
+)  # fmt: skip

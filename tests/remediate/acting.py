@@ -15,7 +15,7 @@ from edgeobs.signals import SECOND, Action, Counts, Decision, Evidence, Heartbea
 
 START = 1_700_000_000 * SECOND
 LIVE: tuple[Verb, ...] = ("cordon", "taint", "drain", "reschedule", "release")
-SETTINGS = Settings(dry_run=False, live=LIVE, cluster_share=1.0)
+SETTINGS = Settings(dry_run=False, live=LIVE, cluster_share=1.0, approve=())
 
 
 class Killed(BaseException):

@@ -11,6 +11,7 @@ from edgeobs.calls import Answer, Call
 from edgeobs.objects import Taint
 from edgeobs.remediate import Switches, marks
 from edgeobs.remediate.journal import Journal, JournalError
+from edgeobs.remediate.windows import Window
 from edgeobs.signals import SECOND
 from tests.remediate.acting import LIVE, SETTINGS, START, Killed, World, an_incident
 
@@ -185,6 +186,14 @@ def _vetoes(world: World) -> None:
     world.switches = Switches(vetoed={"inc-a0": "ada"})
 
 
+def _annotates(world: World) -> None:
+    world.kubectl(annotations={**world.node().annotations, marks.VETO: "inc-a0"})
+
+
+def _annotates_all(world: World) -> None:
+    world.kubectl(annotations={**world.node().annotations, marks.VETO: "*"})
+
+
 def _unlabels(world: World) -> None:
     world.kubectl(labels={})
 
@@ -201,6 +210,8 @@ def _removes(world: World) -> None:
         (_deleting, "being deleted"),
         (_cordons, "cordoned already"),
         (_vetoes, "vetoed: ada"),
+        (_annotates, "edgeobs.io/veto=inc-a0"),
+        (_annotates_all, "edgeobs.io/veto=*"),
         (_unlabels, "no label"),
         (_removes, "not in the cluster"),
     ],
@@ -241,6 +252,11 @@ def _darken(world: World) -> None:
     world.silent = {"a0", "a1"}
 
 
+def _closes(world: World) -> None:
+    over = Window(start="22:00", end="22:13")  # it is 22:13:20
+    world.conductor.settings = replace(world.settings, windows=(over,))
+
+
 def _others(world: World) -> None:
     world.kubectl("a1", unschedulable=True)
 
@@ -253,6 +269,7 @@ def _others(world: World) -> None:
         (_lead_since, "not read anew since we lead"),
         (_age, "40 s old"),
         (_darken, "zone a is silent"),
+        (_closes, "outside the maintenance windows"),
         (_others, "nodes of zone a"),
     ],
 )
@@ -264,6 +281,7 @@ def test_what_may_change_by_itself_waits(world: World, happens: Callable[[World]
     assert why in world.operation().reason
     assert world.kinds() == ["intent", "wait"], "said once"
     world.switches, world.silent = Switches(), set()
+    world.conductor.settings = world.settings
     world.kubectl("a1", unschedulable=False)
     world.cluster.__dict__.pop("age_ns", None)
     world.run(5)

@@ -18,6 +18,7 @@ from edgeobs.remediate import (
     marks,
 )
 from edgeobs.remediate.guards import budgets
+from edgeobs.remediate.windows import Window
 from edgeobs.signals import (
     SECOND,
     Action,
@@ -207,12 +208,49 @@ def test_nodes_that_are_not_ready_are_in_flight_in_the_cluster() -> None:
         ({"leader": "edge-b leads"}, "leader"),
         ({"age_ns": 31 * SECOND, "stale_ns": 30 * SECOND}, "fresh_view"),
         ({"paused": "paused by ada"}, "paused"),
+        ({"vetoed": {"inc-1": "by ada"}}, "vetoed"),
     ],
 )
 def test_who_does_not_lead_or_know_decides_nothing(said: dict[str, Any], rule: str) -> None:
     beats = [Heartbeat(p, "alive", NOW, SECOND) for p in PLACES]
-    held = decide(fleet_view(beats, [node(p) for p in PLACES], SETTINGS, **said))
-    assert (held.verdict, held.rule) == ("held", rule)
+    stopped = decide(fleet_view(beats, [node(p) for p in PLACES], SETTINGS, **said))
+    assert (stopped.verdict, stopped.rule) == ("denied" if rule == "vetoed" else "held", rule)
+
+
+@pytest.mark.parametrize(("note", "verdict"), [("inc-1", "denied"), ("*", "denied"), ("inc-2", "allowed")])
+def test_a_node_s_annotation_vetoes(note: str, verdict: str) -> None:
+    notes = {**node(PLACES[0]).annotations, marks.VETO: note}
+    world = fleet(changed={"a0": node(PLACES[0], annotations=notes)})
+    decision = decide(world)
+    assert (decision.verdict, decision.rule) == (verdict, "vetoed" if verdict == "denied" else "all")
+    assert decide(world, act=action(PLACES[1])).verdict == "allowed"
+    zone = Action("cordon", Resource("site", "a"), (), "dark", "zone_dark", "inc-1")
+    assert (decide(world, act=zone).rule == "vetoed") == (verdict == "denied")
+
+
+def test_what_moves_work_waits_for_a_person() -> None:
+    world, drain = fleet("a0"), action(verb="drain")
+    held = decide(world, act=drain)
+    assert (held.verdict, held.rule) == ("held", "approved")
+    assert "edgeobs approve inc-1" in held.reason
+    assert f"kubectl annotate node a0 {marks.APPROVE}=inc-1" in held.reason
+    for key, verdict in ((("inc-1", ""), "allowed"), (("inc-1", "drain"), "allowed"),
+                         (("inc-1", "failover"), "held"), (("inc-2", ""), "held")):  # fmt: skip
+        assert decide(replace(world, approved={key: "approved by ada"}), act=drain).verdict == verdict
+    assert decide(world, Settings(approve=()), drain).verdict == "allowed"
+    assert decide(world, Settings(approve=("cordon",))).rule == "approved"
+
+
+def test_nothing_is_done_outside_a_maintenance_window_but_to_tell() -> None:
+    never = Settings(windows=(Window(start="22:00", end="22:13"),))  # NOW is 22:13:20
+    held = decide(fleet(), never)
+    assert (held.verdict, held.rule) == ("held", "window")
+    assert decide(fleet(), never, action(verb="notify")).verdict == "allowed"
+    assert decide(fleet(), never, action(verb="uncordon")).rule == "window"
+    assert decide(fleet(), Settings(windows=(Window(start="22:00", end="22:14"),))).verdict == "allowed"
+    others = Settings(windows=(Window(start="22:00", end="22:13", zones=("b",)),))
+    assert decide(fleet(), others).verdict == "allowed"
+    assert decide(fleet(), others, action(PLACES[5])).rule == "window"
 
 
 def test_a_label_opts_in_as_well() -> None:

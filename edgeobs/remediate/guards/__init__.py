@@ -1,6 +1,6 @@
 """Every rule of the guard by name, in the order in which they are named when several forbid."""
 
-from edgeobs.remediate.guards import budgets, consent, silence
+from edgeobs.remediate.guards import budgets, consent, people, silence
 from edgeobs.remediate.guards.base import Rule, Scene
 
 __all__ = ["RULES", "Rule", "Scene"]
@@ -10,6 +10,8 @@ RULES: dict[str, Rule] = {
     "policy": consent.policy,
     "verb": consent.verb,
     "paused": consent.paused,
+    "vetoed": people.vetoed,
+    "window": people.window,
     "leader": consent.leader,
     "fresh_view": consent.fresh_view,
     "clock": budgets.clock,
@@ -25,5 +27,6 @@ RULES: dict[str, Rule] = {
     "cluster_budget": budgets.cluster_budget,
     "hourly_rate": budgets.hourly_rate,
     "cooldown": budgets.cooldown,
+    "approved": people.approved,
     "dry_run": consent.dry_run,
 }
