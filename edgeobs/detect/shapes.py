@@ -22,6 +22,7 @@ _NONE = 1 << 23  # farther than any shape
 _BESIDE = SHAPES * np.arange(LAGS)[:, None]  # where the numbers of a shape lie, from its first
 
 Shapes = NDArray[np.int8]
+Index = NDArray[np.intp]
 
 
 def units(apart: Floats) -> NDArray[np.int16]:
@@ -68,25 +69,32 @@ def learn(
     row: Shapes, shape: Shapes, distance: Floats, which: Int32s, novelty: Floats, learns: Bools
 ) -> None:
     """Move the nearest towards the newest, or let that take a place; ``row``, contiguous, is changed."""
-    at = np.flatnonzero(learns)
-    uses = row[:, USES:PAST]
-    another = distance[at] > VIGILANCE * novelty[at]
-    far = at[another]
-    place = uses[far].argmin(axis=1)
-    takes = uses[far, place] <= 1
-    fades = ~takes
-    uses[far[fades], place[fades]] = uses[far[fades], place[fades]].astype(np.int16) * 9 // 10
-    series, slot = far[takes], place[takes]
-    row[series[:, None], slot[:, None] + _BESIDE.T] = shape[series]
-    uses[series, slot] = 1
-    series = at[~another]
-    slot = which[series]
-    cells, at = row.reshape(-1), series * row.shape[1] + slot + _BESIDE
-    old = cells[at].astype(np.float64)
-    cells[at] = np.rint(old + (shape.T[:, series] - old) / SLOW)
-    tired = uses[series, slot] >= MOST_USES
-    uses[series[tired]] = np.where(uses[series[tired]] > 1, uses[series[tired]] // 2, uses[series[tired]])
-    uses[series, slot] += 1
+    another = learns & (distance > VIGILANCE * novelty)
+    _replace(row, shape, np.flatnonzero(another))
+    series = np.flatnonzero(learns & ~another)
+    cells, first = row.reshape(-1), series * row.shape[1] + which[series]
+    at = first + _BESIDE
+    old = cells[at].astype(np.float32)  # exact: eighths of small whole numbers
+    cells[at] = np.rint(old + (shape.T[:, series] - old) / np.float32(SLOW))
+    used = cells[first + USES]
+    tired = series[used >= MOST_USES]
+    if len(tired):
+        uses = row[tired, USES:PAST]
+        row[tired, USES:PAST] = np.where(uses > 1, uses // 2, uses)
+        used = cells[first + USES]
+    cells[first + USES] = used + 1
+
+
+def _replace(row: Shapes, shape: Shapes, series: Index) -> None:
+    """Let what is like no known shape take the place of the least used one, or wear that out."""
+    uses = row[series, USES:PAST]
+    place = uses.argmin(axis=1)
+    least = uses.min(axis=1)
+    fades, takes = np.flatnonzero(least > 1), np.flatnonzero(least <= 1)
+    row[series[fades], USES + place[fades]] = least[fades].astype(np.int16) * 9 // 10
+    series, place = series[takes], place[takes]
+    row[series[:, None], place[:, None] + _BESIDE.T] = shape[series]
+    row[series, USES + place] = 1
 
 
 def learn_novelty(novelty: Floats, distance: Floats, n: Floats, learns: Bools) -> Floats:
