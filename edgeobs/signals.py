@@ -285,6 +285,9 @@ Verb = Literal[
     "notify", "annotate", "playbook", "cordon", "uncordon", "taint", "reschedule", "drain", "release",
     "failover", "failback",
 ]  # fmt: skip
+UNDOING: frozenset[Verb] = frozenset({"uncordon", "failback"})
+"""Verbs that take back what another did."""
+
 Verdict = Literal["allowed", "held", "denied"]
 
 

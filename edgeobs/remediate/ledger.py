@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from edgeobs.signals import SECOND, Decision, Incident, Resource, Verb
+from edgeobs.signals import SECOND, UNDOING, Decision, Incident, Resource, Verb
 
 HOUR_NS = 3600 * SECOND
 STEP_NS = 600 * SECOND
@@ -83,7 +83,7 @@ class Ledger:
             self.pending[key] = decision
             return
         self.pending.pop(key, None)
-        if decision.action.verb == "uncordon":
+        if decision.action.verb in UNDOING:
             self.undoing[key] = decision
             return
         self.allowed[key] = decision

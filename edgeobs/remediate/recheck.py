@@ -12,7 +12,7 @@ from edgeobs.remediate.fleet import opted
 from edgeobs.remediate.guards import RULES, Scene, budgets, consent, people
 from edgeobs.remediate.ledger import Ledger
 from edgeobs.remediate.operation import Do, End, Facts, Operation, Procedure, Wait
-from edgeobs.signals import SECOND
+from edgeobs.signals import SECOND, UNDOING
 
 AGAIN_NS = 2 * SECOND
 """How often what is held is asked again."""
@@ -109,7 +109,7 @@ def _in_time(operation: Operation, facts: Facts, now_ns: int) -> Said:
 
 def _as_telemetry_says(operation: Operation, facts: Facts, now_ns: int) -> Said:
     """The guard's own rules about silence, for what takes anything away."""
-    return None if operation.action.verb == "uncordon" else _asked(SAME, operation, facts, now_ns)
+    return None if operation.action.verb in UNDOING else _asked(SAME, operation, facts, now_ns)
 
 
 def _asked(rules: Iterable[str], operation: Operation, facts: Facts, now_ns: int) -> Said:

@@ -11,7 +11,7 @@ from edgeobs.remediate.policies import Policy
 from edgeobs.remediate.proposing import past_of, policies_of, propose
 from edgeobs.remediate.settings import Settings
 from edgeobs.remediate.undo import POLICY, orphans, undo
-from edgeobs.signals import SECOND, Action, Counts, Decision, Incident
+from edgeobs.signals import SECOND, UNDOING, Action, Counts, Decision, Incident
 
 _KEPT = 1000
 _ORPHANS_NS = 60 * SECOND
@@ -97,7 +97,7 @@ class Remediation:
             del self.operations[gone]
         ledger, action = self.guard.ledger, operation.action
         key = Key(action.incident, action.verb)
-        if action.verb == "uncordon":
+        if action.verb in UNDOING:
             if operation.over:
                 ledger.undoing.pop(key, None)
             return

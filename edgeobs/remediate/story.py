@@ -10,7 +10,7 @@ from hashlib import blake2b
 from edgeobs.calls import Call
 from edgeobs.objects import Ref
 from edgeobs.remediate.operation import Operation
-from edgeobs.signals import SECOND, Decision
+from edgeobs.signals import SECOND, UNDOING, Decision
 
 CONDITION = "EdgeobsRemediation"
 _NAMESPACE = "default"  # of Events on what has none
@@ -74,7 +74,7 @@ def _condition(node: str, uid: str, operation: Operation, now_ns: int) -> Call:
     """True while something of ours is under way or stands on the node."""
     action = operation.action
     gone = operation.state == "undone" or (operation.over and not operation.memo.get("marked"))
-    standing = not gone and action.verb != "uncordon"
+    standing = not gone and action.verb not in UNDOING
     condition = {
         "type": CONDITION,
         "status": "True" if standing else "False",

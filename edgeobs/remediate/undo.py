@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from edgeobs.remediate.fleet import FleetView
 from edgeobs.remediate.operation import Operation
 from edgeobs.remediate.settings import Settings
-from edgeobs.signals import SECOND, Action, Incident, Resource
+from edgeobs.signals import SECOND, UNDOING, Action, Incident, Resource, Verb
 
 POLICY = "undo"
 """The name under which the guard knows these proposals."""
@@ -41,13 +41,16 @@ def undo(
     under_way = {each.action.target for each in operations if not each.over}
     for operation in operations:
         action = operation.action
-        if not (operation.over and operation.standing and action.target.node):
+        verb: Verb = "failback" if action.verb == "failover" else "uncordon"
+        if not (operation.over and operation.standing and (action.target.node or verb == "failback")):
             continue
-        if action.verb == "uncordon" or action.target in under_way:
+        if action.verb in UNDOING or action.target in under_way:
             continue
         reason = _due(operation, active, over_ns, busy, settings, now_ns)
-        if reason and not any(each.incident == action.incident for each in found.values()):
-            found[operation.id] = _uncordon(action.target, reason, action.incident)
+        if reason and not any(
+            (each.incident, each.verb) == (action.incident, verb) for each in found.values()
+        ):
+            found[operation.id] = _back(verb, action.target, reason, action.incident)
     return found
 
 
@@ -67,7 +70,7 @@ def orphans(
             continue
         reason = f"marks of {marks.by or 'another replica'} for {marks.incident} are past their time"
         place = Resource(node.cluster, node.zone or node.telemetry_zone, node.name)
-        found[marks.operation or f"marks-{node.uid}"] = _uncordon(place, reason, marks.incident)
+        found[marks.operation or f"marks-{node.uid}"] = _back("uncordon", place, reason, marks.incident)
     return found
 
 
@@ -89,10 +92,11 @@ def _due(
         return ""
     ended = over_ns.get(action.incident, now_ns)
     quiet_s = (now_ns - ended) // SECOND
-    if now_ns - ended < settings.undo_after_s * SECOND:
+    least_s = settings.failback_after_s if action.verb == "failover" else settings.undo_after_s
+    if now_ns - ended < least_s * SECOND:
         return ""
     return f"its incident has been over for {quiet_s} s"
 
 
-def _uncordon(target: Resource, reason: str, incident: str) -> Action:
-    return Action("uncordon", target, _PATCH, reason, POLICY, incident)
+def _back(verb: Verb, target: Resource, reason: str, incident: str) -> Action:
+    return Action(verb, target, _PATCH if verb == "uncordon" else (), reason, POLICY, incident)

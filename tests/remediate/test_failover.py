@@ -242,6 +242,16 @@ def test_a_failback_waits_for_the_origin_and_leaves_what_a_person_scaled() -> No
     assert world.selector == {"site": "web-b"}
 
 
+def test_what_was_brought_up_for_nothing_is_taken_back_too() -> None:
+    world = World.usual(service="other")
+    run(world, begun())
+    assert replicas(world) == {"web": 2, "web-b": 2, "web-c": 0}
+    _, said = run(world, begun("failback"))
+    assert isinstance(said, End)
+    assert said.state == "done"
+    assert replicas(world) == {"web": 2, "web-b": 0, "web-c": 0}
+
+
 def test_an_origin_comes_back_from_its_memo_as_it_went() -> None:
     made = Origin(Ref("Deployment", "shop", "web", "u"), ("a", "b"), "svc")
     assert Origin.read(json.loads(json.dumps(made.memo()))) == made

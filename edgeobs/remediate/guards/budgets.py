@@ -9,7 +9,7 @@ from math import ceil
 from edgeobs.remediate.fleet import NodeView
 from edgeobs.remediate.guards.base import FINE, Said, Scene
 from edgeobs.remediate.ledger import HOUR_NS, SETTLE_NS, STEP_NS
-from edgeobs.signals import SECOND
+from edgeobs.signals import SECOND, UNDOING
 
 
 def clock(scene: Scene) -> Said:
@@ -105,7 +105,7 @@ GIVES_BACK = "it gives back what was spent"
 
 def gives_back(scene: Scene) -> bool:
     """Whether it takes back what we did."""
-    return scene.action.verb == "uncordon"
+    return scene.action.verb in UNDOING
 
 
 def _by_others(scene: Scene) -> int:

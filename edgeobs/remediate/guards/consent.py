@@ -2,7 +2,7 @@
 
 from edgeobs.remediate.guards.base import FINE, Said, Scene, names
 from edgeobs.remediate.settings import Settings
-from edgeobs.signals import SECOND, Verb
+from edgeobs.signals import SECOND, UNDOING, Verb
 
 YEAR_NS = 365 * 86_400 * SECOND
 
@@ -62,7 +62,7 @@ def stale_reason(age_ns: int, stale_ns: int) -> str:
 def person(scene: Scene) -> Said:
     """Where a person undid what we did, nothing follows for the same incident."""
     undid = scene.ledger.hands_off.get(scene.action.incident, "")
-    if undid and scene.action.verb != "uncordon":
+    if undid and scene.action.verb not in UNDOING:
         return "denied", f"hands off for this incident: {undid}"
     return FINE, "nobody interfered"
 
@@ -106,5 +106,5 @@ def is_dry(scene: Scene) -> bool:
 
 def dry(settings: Settings, verb: Verb) -> bool:
     """The same of a verb. What takes back is live with whatever is."""
-    live = bool(settings.live) if verb == "uncordon" else verb in settings.live
+    live = bool(settings.live) if verb in UNDOING else verb in settings.live
     return settings.dry_run or not live

@@ -1,7 +1,7 @@
 """Is it the node at all: dark zones, our own isolation, and nodes that still speak."""
 
 from edgeobs.remediate.guards.base import FINE, Said, Scene, names
-from edgeobs.signals import SECOND
+from edgeobs.signals import SECOND, UNDOING
 
 _FROM_SILENCE = frozenset({"node_silent", "zone_dark"})
 _MOVES_WORK = frozenset(
@@ -37,7 +37,7 @@ def zone_hold(scene: Scene) -> Said:
 def alive_if_sends(scene: Scene) -> Said:
     """Nobody who still sends is taken for dead, whatever else is said of it."""
     moves = scene.action.verb in _MOVES_WORK or scene.action.policy in _FROM_SILENCE
-    moves &= scene.action.verb != "uncordon"
+    moves &= scene.action.verb not in UNDOING
     window = int(scene.settings.alive_s * SECOND)
     alive = [node for node in scene.targets if node.alive(scene.now_ns, window)]
     if not (moves and alive):

@@ -14,6 +14,8 @@ from edgeobs.remediate.moves import Origin
 from edgeobs.remediate.operation import Do, End, Facts, Next, Operation, Wait
 from edgeobs.signals import SECOND
 
+KIND = "Deployment"
+
 
 def failback(operation: Operation, facts: Facts, now_ns: int) -> Next:
     """One workload after the other."""
@@ -29,21 +31,26 @@ def failback(operation: Operation, facts: Facts, now_ns: int) -> Next:
 
 def _found(operation: Operation, facts: Facts, now_ns: int) -> Next:
     incident = operation.action.incident
-    found = []
-    for each in facts.inventory.workloads:
-        notes = each.annotations
-        if notes.get(INCIDENT) == incident and notes.get(moves.OVER_TO):
-            found.append(
-                Origin(each.ref, (notes[moves.OVER_TO],), notes.get(moves.SERVICE, "").strip()).memo()
-            )
-    memo = {**operation.memo, "origins": sorted(found)}
+    ours = [each for each in facts.inventory.workloads if each.annotations.get(INCIDENT) == incident]
+    by_name = {(each.namespace, each.name): each for each in facts.inventory.workloads if each.kind == KIND}
+    found = {each.ref: each.annotations[moves.OVER_TO] for each in ours if moves.OVER_TO in each.annotations}
+    for each in ours:  # brought up for an origin that was never drained
+        source = by_name.get((each.namespace, each.annotations.get(moves.FROM, "")))
+        if source is not None:
+            found.setdefault(source.ref, each.name)
+    origins = [moves.origin(by_name[ref.namespace, ref.name])._replace(to=(to,)) for ref, to in found.items()]
+    memo = {**operation.memo, "origins": sorted(each.memo() for each in origins)}
     return Wait(now_ns, f"{len(found)} workloads are to fail back", memo)
 
 
 def _one(operation: Operation, facts: Facts, origin: Origin, now_ns: int) -> Next | None:
     source = facts.workloads.get(origin.ref)
-    if source is None or source.annotations.get(INCIDENT) != operation.action.incident:
-        return None  # gone, or done already
+    if source is None:
+        return None
+    if source.annotations.get(INCIDENT) != operation.action.incident:  # it was not drained, or serves again
+        if f"left:{origin.key}" in operation.memo:
+            return None
+        return _turn(operation, facts, origin) or _lower(operation, facts, origin)
     raised = bool(operation.memo.get(f"raised:{origin.key}"))
     before = source.annotations.get(moves.BEFORE, "")
     if not before.isdecimal() or (source.replicas and not raised):
@@ -91,7 +98,7 @@ def _is_ours(service: Mapping[str, Any], operation: Operation) -> bool:
 
 
 def _lower(operation: Operation, facts: Facts, origin: Origin) -> Next | None:
-    target = facts.workloads.get(Ref("Deployment", origin.ref.namespace, origin.to[0]))
+    target = facts.workloads.get(Ref(KIND, origin.ref.namespace, origin.to[0]))
     if target is None or target.annotations.get(INCIDENT) != operation.action.incident:
         return None
     before = target.annotations.get(moves.BEFORE, "")

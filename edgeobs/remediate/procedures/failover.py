@@ -114,7 +114,12 @@ def _bring_up(move: Move, at: int) -> Next | None:
         return _next_destination(move.operation, origin, at, f"{target.name}: {why}", move.now_ns)
     notes = move.notes(**{moves.FROM: origin.ref.name, moves.BEFORE: str(target.replicas)})
     says = f"bring up {move.wanted} of {target.name} for {origin.ref.name}"
-    memo = {**move.memo, f"wanted:{origin.key}": move.wanted, f"since:{origin.key}": move.now_ns}
+    memo = {
+        **move.memo,
+        "marked": True,
+        f"wanted:{origin.key}": move.wanted,
+        f"since:{origin.key}": move.now_ns,
+    }
     return Do(moves.scale(target, move.wanted, notes, says), memo)
 
 
@@ -163,4 +168,4 @@ def _drain(move: Move) -> Next | None:
         **{moves.OVER_TO: move.target.name, moves.BEFORE: str(move.source.replicas)}
     )
     says = f"drain {move.origin.ref.name}: {move.target.name} serves in its place"
-    return Do(moves.scale(move.source, 0, notes, says), {**move.memo, "changed": True})
+    return Do(moves.scale(move.source, 0, notes, says), {**move.memo, "marked": True})
