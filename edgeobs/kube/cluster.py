@@ -53,6 +53,7 @@ class Cluster:
         self.elector = Elector(unpaced, terms(settings, self.namespace), settings.retry_s)
         self._thread = threading.Thread(target=self._run, name="watches", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._main: asyncio.Task[None] | None = None
         self._stopping = threading.Event()
 
     @property
@@ -77,15 +78,11 @@ class Cluster:
         self.elector.stop(timeout_s)
         self._stopping.set()
         with contextlib.suppress(RuntimeError):  # the loop may have ended already
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._cancel)
+            if self._loop is not None and self._main is not None:
+                self._loop.call_soon_threadsafe(self._main.cancel)
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         self._http.close()
-
-    def _cancel(self) -> None:
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -100,6 +97,7 @@ class Cluster:
             self._stopping.wait(_AGAIN_S)
 
     async def _watch(self) -> None:
+        self._main = asyncio.current_task()
         pulse, pool = Pulse(), Pool()
         timeout_s = self.settings.timeout_s
         async with async_client(self.credentials, timeout_s) as http, asyncio.TaskGroup() as group:

@@ -116,11 +116,17 @@ def refusal(found: Mapping[str, Any], status: int = 0, retry_after: str = "") ->
     causes = [each for each in details.get("causes") or () if isinstance(each, dict)]
     if status == 422 and causes and all(each.get("field") == "metadata.uid" for each in causes):
         status, reason = 409, "Conflict"
-    text = str(found.get("message") or "")[:_LONGEST]
+    text = _short(str(found.get("message") or ""))
     if any(each.get("reason") == "ResourceVersionTooLarge" for each in causes):
         reason = "ResourceVersionTooLarge"
     after = _seconds(retry_after) or _seconds(str(details.get("retryAfterSeconds") or ""))
     return Answer(status, reason, text, after)
+
+
+def _short(text: str) -> str:
+    """Both ends of a long message: some quote a whole object before they say what is wrong with it."""
+    half = _LONGEST // 2
+    return text if len(text) <= _LONGEST else f"{text[:half]} … {text[-half:]}"
 
 
 def _seconds(text: str) -> float:
