@@ -44,6 +44,7 @@ STEP = 128.0
 """Units that one of a day of rest is worth."""
 MOST_STEPS = 127.0
 MOST_COUNT = 32767.0
+_NONE = np.zeros(0, np.int64)
 REST_RATE = 1.0 / 6.0
 """Of the way to what an hour of rest shows; by a whole step at least, since less would be rounded to none."""
 CLEAR = 0.5
@@ -90,28 +91,33 @@ def rest_apart(rest: NDArray[np.int8], hour: Floats) -> Floats:
     return np.asarray(STEP * ((1.0 - share) * one + share * other))
 
 
-def learn(memory: Memory, phase: Floats, value: Floats, usual: Floats, scale: Floats) -> Bools:
+def learn(memory: Memory, phase: Floats, value: Floats, usual: Floats, scale: Floats) -> Int64s:
     """Add a sample to each row's bucket of now, folding in one that is over; the first begins at ``usual``.
 
-    Of which days of rest differ from now on: how far samples are from what is usual is to be learned anew.
+    It says of which rows days of rest differ from now on: what is usual around them is to be learned anew.
     """
-    bucket, past = phase.astype(np.int64), memory.days[:, BUCKET].astype(np.int64)
-    over = np.flatnonzero(past != bucket)
-    differ = np.zeros(len(memory), np.bool_)
+    bucket, differ = phase.astype(np.uint8), _NONE
+    over = np.flatnonzero(memory.days[:, BUCKET] != bucket)
     if len(over):
-        before = pays(memory.days)
-        some = over[memory.count[over] > 0]
-        fold(memory, some, past[some], usual[some], scale[some])
-        differ = ~before & pays(memory.days)
-        memory.days[differ, REST_WON] = memory.days[differ, WORK_WON] = MOST_WON
-        wrapped = over[(past[over] != NO_BUCKET) & (bucket[over] % BUCKETS < past[over] % BUCKETS)]
-        memory.days[wrapped, DAYS] = np.minimum(memory.days[wrapped, DAYS].astype(np.int64) + 1, 255)
-        sharpen(memory, wrapped)
-        memory.days[over, BUCKET] = bucket[over]
-        memory.day[over, SUM] = memory.count[over] = 0
+        differ = turn(memory, over, bucket[over].astype(np.int64), usual[over], scale[over])
     n = memory.count + 1.0
     memory.day[:, SUM] += (value - memory.day[:, SUM]) / n
     memory.count[:] = np.minimum(n, MOST_COUNT)
+    return differ
+
+
+def turn(memory: Memory, over: Int64s, bucket: Int64s, usual: Floats, scale: Floats) -> Int64s:
+    """Begin ``bucket`` where another is ``over``, by row; what it says is what `learn` says."""
+    past, before = memory.days[over, BUCKET].astype(np.int64), pays(memory.days[over])
+    some = memory.count[over] > 0
+    fold(memory, over[some], past[some], usual[some], scale[some])
+    differ = over[~before & pays(memory.days[over])]
+    memory.days[differ, REST_WON] = memory.days[differ, WORK_WON] = MOST_WON
+    wrapped = over[(past != NO_BUCKET) & (bucket % BUCKETS < past % BUCKETS)]
+    memory.days[wrapped, DAYS] = np.minimum(memory.days[wrapped, DAYS].astype(np.int64) + 1, 255)
+    sharpen(memory, wrapped)
+    memory.days[over, BUCKET] = bucket
+    memory.day[over, SUM] = memory.count[over] = 0
     return differ
 
 
