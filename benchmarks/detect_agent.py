@@ -25,7 +25,8 @@ def agent(quick: bool, river_us: float) -> list[Measure]:
     found = _process("-m", "benchmarks.agent_process", "180" if quick else "600")
     bare = _process("-c", _BARE)
     percent, river = found["core_percent"], SERIES * river_us / 1e4
-    imports = f"{found['modules']} modules, {', '.join(found['heavy']) or 'no heavy one'}"
+    heavy = f"with {', '.join(found['heavy'])}" if found["heavy"] else "no River, Numba, polars, server"
+    imports = f"{found['modules']} modules, {heavy}"
     return [
         Measure(
             "agent_rss_mib", found["rss_mib"], "MiB",
@@ -34,7 +35,7 @@ def agent(quick: bool, river_us: float) -> list[Measure]:
         ),
         Measure(
             "agent_core_percent", percent, "%",
-            f"River GaussianScorer {river:.0f} %; {SERIES:,} series at 1 s, longest second"
+            f"River GaussianScorer {river:.2g} %; {SERIES:,} series at 1 s, longest second"
             f" {found['longest_ms']:.0f} ms",
             percent / river,
         ),
