@@ -26,8 +26,8 @@ class SeriesTable:
     """Series and node identities by id.
 
     An id is an index into every per-series state array of the pipeline; ids of expired series are used again,
-    so whoever holds state by id resets it for what `expire` returns. Columns double when they are full:
-    size state arrays by ``capacity``.
+    so whoever holds state by id resets it for what `expire` returns. Columns grow by an eighth when they are
+    full: size state arrays by ``capacity``.
 
     Parameters
     ----------
@@ -46,6 +46,7 @@ class SeriesTable:
         self.kind = np.zeros(self.capacity, np.int8)
         self.node = np.full(self.capacity, -1, np.int32)
         self.owner = np.full(self.capacity, -1, np.int32)
+        self.born = np.zeros(self.capacity, np.int32)  # the epoch in which the id was given
         self.seen_ns = np.zeros(self.capacity, np.int64)  # last arrival, our clock
         self.identities: list[Identity | None] = []
         self.owned: Counter[int] = Counter()  # principal id → live series
@@ -184,6 +185,7 @@ class SeriesTable:
         self.kind[number] = identity.kind
         self.node[number] = self.node_of(identity.source)
         self.owner[number] = owner
+        self.born[number] = self.epoch
         self.seen_ns[number] = now_ns
         self.owned[owner] += 1
 
@@ -204,11 +206,12 @@ class SeriesTable:
     def _append(self) -> int:
         number = len(self.identities)
         if number == self.capacity:
-            self.capacity = min(2 * self.capacity, self.limit)
+            self.capacity = min(self.capacity + self.capacity // 8 + 64, self.limit)
             more = self.capacity - number
             self.kind = np.concatenate([self.kind, np.zeros(more, np.int8)])
             self.node = np.concatenate([self.node, np.full(more, -1, np.int32)])
             self.owner = np.concatenate([self.owner, np.full(more, -1, np.int32)])
+            self.born = np.concatenate([self.born, np.zeros(more, np.int32)])
             self.seen_ns = np.concatenate([self.seen_ns, np.zeros(more, np.int64)])
         self.identities.append(None)
         return number

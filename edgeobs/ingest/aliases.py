@@ -12,7 +12,7 @@ import numpy as np
 from edgeobs.ingest import hashing
 from edgeobs.ingest.hashing import Words
 from edgeobs.ingest.intern import Interner
-from edgeobs.signals import Bools, Identity, Int32s, Principal
+from edgeobs.signals import Bools, Int32s, Principal
 
 _START = 4096
 _MAX_SENDERS = 65_536
@@ -39,7 +39,6 @@ class Aliases:
         self.slots: Words = np.zeros((_START, 3), np.uint64)
         self.used = 0
         self._epoch = self.table.epoch
-        self._meant: list[Identity | None] = []
         self._seeds: dict[Principal, int] = {}
 
     def ready(self, principal: Principal) -> int:
@@ -48,8 +47,8 @@ class Aliases:
         Senders that differ in anything (the nodes they may speak for, above all) never share an alias.
         """
         if self._epoch != self.table.epoch:
-            self._epoch = self.table.epoch
             self._keep(self._still_meant())
+            self._epoch = self.table.epoch
         seed = self._seeds.get(principal)
         if seed is None:
             if len(self._seeds) >= _MAX_SENDERS:
@@ -66,11 +65,6 @@ class Aliases:
         if self.used + a.size > self.limit:
             self.clear()
         self._make_room(a.size)
-        identities = self.table.identities
-        self._meant.extend([None] * (len(identities) - len(self._meant)))
-        for number in numbers.tolist():
-            if number >= 0:
-                self._meant[number] = identities[number]
         self.used += hashing.insert(self.slots, a, b, numbers)
 
     def clear(self) -> None:
@@ -83,12 +77,12 @@ class Aliases:
         return rows
 
     def _still_meant(self) -> Bools:
-        """Per taken slot: its id is alive and was not given to another identity meanwhile."""
-        live = self.table.identities
-        same = np.array([i is not None and i is m for i, m in zip(live, self._meant, strict=False)], np.bool_)
+        """Per taken slot: its id is alive and was not given to another identity since `ready` last looked."""
         numbers = hashing.numbers_of(self._taken())
-        alive: Bools = (numbers >= 0) & np.append(same, False)[np.maximum(numbers, 0)]
-        return alive
+        ids = np.maximum(numbers, 0)
+        alive = (self.table.owner[ids] >= 0) & (self.table.born[ids] <= self._epoch)
+        meant: Bools = (numbers >= 0) & alive
+        return meant
 
     def _keep(self, which: Bools) -> None:
         rows = self._taken()[which]
@@ -98,10 +92,10 @@ class Aliases:
         self.used = hashing.insert(self.slots, a, b, hashing.numbers_of(rows))
 
     def _make_room(self, more: int) -> None:
-        """Load stays below 5/8, where linear probing is short."""
+        """Load stays below 5/8, where linear probing is short, and above a half once there are many."""
         size = len(self.slots)
         while (self.used + more) * 8 > size * 5:
-            size *= 2
+            size += size // 4
         if size == len(self.slots):
             return
         rows = self._taken()

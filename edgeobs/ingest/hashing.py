@@ -30,6 +30,7 @@ MISSING = -1
 PRIME = (1 << 61) - 1
 _P = np.uint64(PRIME)
 _61 = np.uint64(61)
+_32 = np.uint64(32)
 _MASK56 = np.uint64((1 << 56) - 1)
 _BIAS = 8  # so that the number of a taken slot, refusals included, is never 0
 _ONE = np.uint64(1)
@@ -92,28 +93,33 @@ def finish(a: np.uint64, b: np.uint64) -> tuple[np.uint64, np.uint64]:
 
 
 @compiled
+def home(slots: Words, a: np.uint64, b: np.uint64) -> int:
+    """Where the search for a finished hash begins: the high half of 32 of its bits times the size."""
+    size = np.uint64(slots.shape[0])
+    return int(np.int64(((fold(a, b) >> _32) * size) >> _32))
+
+
+@compiled
 def find(slots: Words, a: np.uint64, b: np.uint64) -> int:
-    """The number remembered for a finished hash, or MISSING. ``slots`` is uint64[power of two, 3]."""
-    mask = slots.shape[0] - 1
-    i = np.int64(fold(a, b)) & mask
+    """The number remembered for a finished hash, or MISSING. ``slots`` is uint64[below 2^32, 3]."""
+    i = home(slots, a, b)
     while True:
         taken = slots[i, 2]
         if slots[i, 0] == a and slots[i, 1] == b and taken != 0:
             return int(np.int64(taken) - _BIAS)
         if taken == 0:
             return MISSING
-        i = (i + 1) & mask
+        i = i + 1 if i + 1 < slots.shape[0] else 0
 
 
 @compiled
 def insert(slots: Words, a: Words, b: Words, numbers: NDArray[np.int32]) -> int:
     """Remember numbers (≥ −7) by their finished hashes; how many were new. There must be room for all."""
-    mask = slots.shape[0] - 1
     new = 0
     for k in range(a.size):
-        i = np.int64(fold(a[k], b[k])) & mask
+        i = home(slots, a[k], b[k])
         while slots[i, 2] != 0 and not (slots[i, 0] == a[k] and slots[i, 1] == b[k]):
-            i = (i + 1) & mask
+            i = i + 1 if i + 1 < slots.shape[0] else 0
         new += slots[i, 2] == 0
         slots[i, 0] = a[k]
         slots[i, 1] = b[k]
