@@ -1,7 +1,7 @@
 """Changes that were announced, by start times, versions or ourselves: which series to learn anew at once."""
 
 from collections.abc import Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from edgeobs.detect.change_signs import (
     watched,
 )
 from edgeobs.detect.contract import State
+from edgeobs.detect.numbers import Numbers
 from edgeobs.series import SeriesTable
 from edgeobs.signals import SECOND, Bools, Floats, Int32s, Kind, Labels, Resource, Source
 
@@ -59,7 +60,7 @@ class Changes:
         self._about = np.zeros(0, np.int32)  # by series, into `_places`; 0 is nobody else
         self._last_s = np.zeros(0, np.uint32)  # when it was last learned anew, our clock
         self._times = np.zeros(0, np.uint8)  # how often in a row
-        self._sources, self._places = _Numbers[Source](), _Numbers[Resource | None]()
+        self._sources, self._places = Numbers[Source](), Numbers[Resource | None]()
         self._places.of(None)
         self._started: dict[int, float] = {}  # by series: the start time it told
         self._versions: dict[Resource, Labels] = {}
@@ -90,9 +91,10 @@ class Changes:
 
         One alone may be a gap that somebody on the way took for a reset.
         """
+        self._grow(int(ids.max(initial=-1)) + 1)
+        ids = ids[self._due(ids, now_ns)[0]]  # a start that moves with every request costs nothing
         if not len(ids):
             return self._relearn([], now_ns)
-        self._grow(int(ids.max()) + 1)
         for number in ids[self._met[ids] == UNMET].tolist():
             self._meet(number)
         spoke = np.flatnonzero((self.table.seen_ns == now_ns) & np.isin(self.table.kind, _COUNTED))
@@ -227,40 +229,20 @@ class Changes:
     def _limited(self, ids: Int32s, now_ns: int, reasons: tuple[str, ...]) -> Relearn:
         """Those of the series that are not at rest."""
         self._grow(int(ids.max(initial=-1)) + 1)
-        now_s, rest = now_ns // SECOND, self.settings.rest_s
-        times = self._times[ids].astype(np.float64)
-        quiet = now_s - self._last_s[ids].astype(np.float64)
-        due = (self._last_s[ids] == 0) | (quiet >= rest * 2.0**times) | (quiet < 0)
-        at, quiet, times = ids[due], quiet[due], times[due]
-        in_a_row = quiet < _SOON * rest * 2.0**times
+        due, quiet, rest = self._due(ids, now_ns)
+        at, times = ids[due], self._times[ids[due]].astype(np.float64)
+        in_a_row = quiet[due] < _SOON * rest[due]
         self._times[at] = np.where(in_a_row, np.minimum(times + 1, _MOST_DOUBLINGS), 0)
-        self._last_s[at] = now_s
+        self._last_s[at] = now_ns // SECOND
         return Relearn(at, now_ns, reasons, len(ids) - len(at))
 
-
-class _Numbers(Generic[_T]):
-    """Small whole numbers for things, given again when few are in use."""
-
-    def __init__(self) -> None:
-        self.items: list[_T] = []
-        self.by_item: dict[_T, int] = {}
-
-    def of(self, item: _T) -> int:
-        number = self.by_item.setdefault(item, len(self.items))
-        if number == len(self.items):
-            self.items.append(item)
-        return number
-
-    def kept(self, column: Int32s, live: Bools) -> Int32s:
-        """The column after those that no live row has were let go; what it says of rows that are not is 0."""
-        used = np.union1d(column[live], [0]).astype(np.int64)
-        if 2 * len(used) + 64 > len(self.items):
-            return column
-        again = np.zeros(len(self.items), np.int32)
-        again[used] = np.arange(len(used))
-        self.items = [self.items[number] for number in used.tolist()]
-        self.by_item = {item: number for number, item in enumerate(self.items)}
-        return np.where(live, again[column], 0).astype(np.int32)
+    def _due(self, ids: Int32s, now_ns: int) -> tuple[Bools, Floats, Floats]:
+        """Which of the series are not at rest; for how long each has been quiet, and has to be, seconds."""
+        last_s = self._last_s[ids]
+        quiet = now_ns // SECOND - last_s.astype(np.float64)
+        rest: Floats = self.settings.rest_s * np.exp2(self._times[ids].astype(np.float64))
+        due: Bools = (last_s == 0) | (quiet >= rest) | (quiet < 0)
+        return due, quiet, rest
 
 
 def _remember(known: dict[_K, _V], key: _K, value: _V, most: int) -> None:

@@ -131,6 +131,12 @@ def test_one_counter_of_many_that_began_anew_is_no_restart(world: World) -> None
     assert set(world.changes.restarted(ids[:2], START + HOUR).ids.tolist()) == {*world.app[0], *counters}
 
 
+def test_a_start_that_moves_all_the_time_is_asked_about_no_more(world: World) -> None:
+    ids = np.array([world.app[1][1]], np.int32)
+    found = [world.changes.restarted(ids, START + second * SECOND) for second in range(100)]
+    assert [len(each.ids) > 0 for each in found] == [True] + [False] * 99
+
+
 def test_what_we_did_ourselves(world: World) -> None:
     found = world.changes.announce(Resource(node="n1"), START)
     assert set(found.ids.tolist()) == {*world.app[0], *world.other, world.boot, world.heat}
