@@ -84,7 +84,6 @@ class FleetView:
     leader: str = ""  # why we do not act for the cluster; empty: we do
     vetoed: Mapping[str, str] = field(default_factory=dict)  # incident → who, and why
     approved: Mapping[tuple[str, str], str] = field(default_factory=dict)  # as of `operation.Switches`
-    approved: Mapping[tuple[str, str], str] = field(default_factory=dict)  # as of `operation.Switches`
     paused: str = ""  # why everything is held, besides the setting
 
     # Made once: every rule on every action asks.
@@ -157,7 +156,6 @@ def _view(key: Place, node: Node | None, beat: Heartbeat | None, settings: Setti
         ready=node.ready if node else "Unknown",
         marks=read(node) if node else None,
         acted_ns=acted_ns(node) if node else 0,
-        veto=node.annotations.get(VETO, "") if node else "",
         veto=node.annotations.get(VETO, "") if node else "",
     )
 

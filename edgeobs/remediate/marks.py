@@ -29,15 +29,12 @@ OPERATION, INCIDENT, REASON, SINCE, UNTIL, BY = (
     PREFIX + word for word in ("operation", "incident", "reason", "since", "until", "by")
 )
 _MARKS = (OPERATION, INCIDENT, REASON, UNTIL, BY)  # all but `SINCE`, which outlives them
+_ALL = frozenset(_MARKS)
 MAX_REASON = 512
 """Characters of a reason at most."""
 
 NOTE = f"{PREFIX}note"
 """A note for people; no mark: nothing is under way because of it."""
-
-
-VETO, APPROVE = f"{PREFIX}veto", f"{PREFIX}approve"
-"""What people write on a node: an incident's id, a veto also ``*``."""
 
 
 VETO, APPROVE = f"{PREFIX}veto", f"{PREFIX}approve"
@@ -58,7 +55,7 @@ class Marks(NamedTuple):
 def read(node: Node) -> Marks | None:
     """The marks on a node; None when there are none. Half of them, or marks that make no sense, are marks."""
     notes = node.annotations
-    if not any(key in notes for key in _MARKS) and not ours(node):
+    if _ALL.isdisjoint(notes) and not (node.taints and ours(node)):
         return None
     operation, incident, reason, since, until, by = (
         notes.get(key, "") for key in (OPERATION, INCIDENT, REASON, SINCE, UNTIL, BY)
@@ -167,6 +164,8 @@ def _text(ns: int) -> str:
 
 
 def _ns(text: str) -> int:
+    if not text:
+        return 0
     try:
         return int(datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()) * SECOND
     except (ValueError, OverflowError):

@@ -9,7 +9,6 @@ from annotated_types import Ge, Gt, Le, Lt
 from edgeobs.remediate.policies.ladder import LADDERS, Rung
 from edgeobs.remediate.policies.playbook import Playbook
 from edgeobs.remediate.windows import Window
-from edgeobs.remediate.windows import Window
 from edgeobs.signals import Verb
 
 
@@ -32,16 +31,6 @@ class Settings:
     live: tuple[Verb, ...] = ()
     """Actions that are really carried out once ``dry_run`` is off; the others stay dry. What undoes is live
     with what it undoes."""
-
-    approve: tuple[Verb, ...] = ("drain", "release", "failover")
-    """Actions that wait for a person's approval, incident by incident: those that move or end other people's
-    work. What only keeps new work away, or takes back, does not."""
-
-    approve_s: Annotated[float, Ge(60), Le(86_400)] = 1800.0
-    """How long an approval counts, seconds; an action decided on by then is carried out to its end."""
-
-    windows: tuple[Window, ...] = ()
-    """Maintenance windows: times outside of which, or in which, nothing is begun."""
 
     approve: tuple[Verb, ...] = ("drain", "release", "failover")
     """Actions that wait for a person's approval, incident by incident: those that move or end other people's
