@@ -21,6 +21,7 @@ from edgeobs.signals import SECOND, Counts, Decision, Incident
 
 _MAX_ASIDE = 1000
 _FAR_NS = 3600 * SECOND
+_LONGEST_NS = 60 * SECOND  # until an operation is looked at again, whatever it waits for
 
 
 class Seen(NamedTuple):
@@ -112,7 +113,8 @@ class Conductor:
         """Advance what is due first, or tell something; when there is something to do again, ns."""
         now = self._clock()
         due = min(self._under.values(), key=lambda under: under.due_ns, default=None)
-        if due is not None and due.due_ns <= now:
+        # What is due later than anything ever is was put off by a clock that has been set back since.
+        if due is not None and not now < due.due_ns <= now + _LONGEST_NS:
             self._advance(due, seen)
         elif self._aside:
             self._tell(self._aside.popleft())
@@ -206,7 +208,8 @@ class Conductor:
         self._wait(under, replace(under.operation, reason=reason, updated_ns=now), again)
 
     def _wait(self, under: _Under, after: Operation, until_ns: int) -> None:
-        under.due_ns = max(until_ns, self._clock() + 1)
+        now = self._clock()
+        under.due_ns = min(max(until_ns, now + 1), now + _LONGEST_NS)
         if _words(after.reason) == _words(under.operation.reason) and after.memo == under.operation.memo:
             return
         self.journal.move(after, self._clock(), "wait")

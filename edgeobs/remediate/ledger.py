@@ -16,6 +16,7 @@ SETTLE_NS = 300 * SECOND
 WITHDRAWN = "withdrawn"
 """The rule of a decision that ends a held proposal nobody makes any more."""
 
+_AGAIN_NS = 60 * SECOND
 _MOST_PLACES = 10_000
 FULL = "full"
 """The rule of a decision on a proposal for which there was no room."""
@@ -54,6 +55,8 @@ class Ledger:
     undoing: dict[Key, Decision] = field(default_factory=dict)  # allowed, of what takes back; free of budgets
     hands_off: dict[str, str] = field(default_factory=dict)  # incident → what a person undid
     back_off: dict[tuple[str, str], "BackOff"] = field(default_factory=dict)  # by (cluster, node)
+    tried: dict[Key, tuple[int, int]] = field(default_factory=dict)
+    """What came to nothing: until when on the clock of budgets it is not decided again, how often so far."""
     last_ns: int = 0  # our clock at the last look; 0: none yet
     steady_ns: int = SECOND  # the clock of budgets
     settled_ns: int = 0  # nothing new before this time of it
@@ -94,6 +97,7 @@ class Ledger:
         for key in [key for key in self.allowed if key.incident == incident]:
             del self.allowed[key]
         self.hands_off.pop(incident, None)
+        self.tried = {key: tried for key, tried in self.tried.items() if key.incident != incident}
         return [self.pending.pop(key) for key in list(self.pending) if key.incident == incident]
 
     def revoke(self, decision: Decision) -> None:
@@ -102,6 +106,20 @@ class Ledger:
         self.allowed.pop(key, None)
         self.undoing.pop(key, None)
         self.past = [each for each in self.past if each.id != decision.id]
+
+    def came_to_nothing(self, key: Key, decision: str) -> None:
+        """An allowed decision ended without any act: its budget is free again, and it may be decided anew."""
+        made = self.allowed.get(key)
+        if made is None or made.id != decision:
+            return
+        self.revoke(made)
+        times = self.tried.get(key, (0, 0))[1] + 1
+        wait_ns = min(_AGAIN_NS << min(times - 1, 20), HOUR_NS)
+        self.tried[key] = self.steady_ns + wait_ns, times
+
+    def resting(self, key: Key) -> bool:
+        """Whether it came to nothing a moment ago, and is not decided again yet."""
+        return self.tried.get(key, (0, 0))[0] > self.steady_ns
 
     def helped(self, place: tuple[str, str], operation: str, incident: str, back_off_s: float) -> None:
         """What was done on a node helped (0 s), or not: back off, twice as long each time, up to a day."""

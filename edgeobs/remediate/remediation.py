@@ -40,6 +40,7 @@ class Remediation:
         self._no_room: set[Key] = set()  # proposals that were told so
         self.operations: dict[str, Operation] = {}  # what was and is really done, oldest first, bounded
         self._over_ns: dict[str, int] = {}  # incident of an operation → when it was first known to be over
+        self._well_ns: dict[tuple[str, str], int] = {}  # (cluster, node) → when its last incident was over
         self._orphaned: dict[str, Action] = {}
         self._orphans_ns = 0  # when other replicas' marks were last looked at
 
@@ -67,6 +68,7 @@ class Remediation:
         for incident in changed:
             if incident.state == "resolved":
                 self._over_ns[incident.id] = now_ns
+                self._well(incident, now_ns)
                 over = self.guard.ledger.close(incident.id)
                 decisions += self._withdraw(over, "its incident is resolved", now_ns)
         all_due = self._due(now_ns)
@@ -103,6 +105,8 @@ class Remediation:
             return
         if operation.memo.get("person"):
             ledger.hands_off[action.incident] = operation.memo["person"]
+        elif operation.state == "cancelled" and not operation.memo.get("marked"):
+            ledger.came_to_nothing(key, operation.id)
         if operation.over and operation.memo.get("helped") is not None and action.target.node:
             place = action.target.cluster, action.target.node
             back_off_s = 0.0 if operation.memo["helped"] else self.settings.back_off_s
@@ -139,6 +143,13 @@ class Remediation:
         past = past_of(self.guard.ledger, self.operations)
         return propose(incidents, now_ns, self.policies, self.settings.ladders, past)
 
+    def _well(self, incident: Incident, now_ns: int) -> None:
+        place = incident.place.cluster, incident.place.node
+        self._well_ns.pop(place, None)
+        self._well_ns[place] = now_ns
+        if len(self._well_ns) > _KEPT:
+            del self._well_ns[next(iter(self._well_ns))]
+
     def _due(self, now_ns: int) -> bool:
         due = now_ns < self._looked_ns or now_ns - self._looked_ns >= self.settings.recheck_s * SECOND
         if due:
@@ -148,7 +159,8 @@ class Remediation:
     def _open(self, action: Action, now_ns: int) -> bool:
         """Whether there is anything to decide."""
         key = Key(action.incident, action.verb)
-        if key in self.guard.ledger.allowed or key in self.guard.ledger.undoing:
+        ledger = self.guard.ledger
+        if key in ledger.allowed or key in ledger.undoing or ledger.resting(key):
             return False
         known = self.guard.ledger.pending.get(key)
         return known is None or self._looked_ns == now_ns
@@ -168,7 +180,7 @@ class Remediation:
         found = undo(known, alive, self._over_ns, self.settings, now_ns)
         if now_ns - self._orphans_ns >= _ORPHANS_NS or now_ns < self._orphans_ns:
             self._orphans_ns, view = now_ns, fleet()
-            self._orphaned = orphans(view, known, alive, now_ns)
+            self._orphaned = orphans(view, known, alive, self._well_ns, self.settings, now_ns)
         return found | self._orphaned
 
     def _named(self, decision: Decision, undone: Mapping[str, Action]) -> Decision:

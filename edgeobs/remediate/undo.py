@@ -4,7 +4,7 @@ Our own marks, once the incident they were put for has been over for a while and
 node; at once where a person interfered, or where an action that can be taken back did not help.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from edgeobs.remediate.fleet import FleetView
 from edgeobs.remediate.operation import Operation
@@ -55,22 +55,40 @@ def undo(
 
 
 def orphans(
-    fleet: FleetView, known: Iterable[Operation], active: Mapping[str, Incident], now_ns: int
+    fleet: FleetView,
+    known: Collection[Operation],
+    active: Mapping[str, Incident],
+    well_ns: Mapping[tuple[str, str], int],
+    settings: Settings,
+    now_ns: int,
 ) -> dict[str, Action]:
-    """Marks that another replica left, or one that lost its journal, once their own time is over."""
+    """Marks that another replica left, or one that lost its journal.
+
+    Once their own time is over, or what we had found wrong with the node ourselves has been over for a while.
+
+    Parameters
+    ----------
+    well_ns
+        (cluster, node) → when the last incident of ours there was over.
+
+    """
     ours = {operation.id for operation in known}
     incidents = {operation.action.incident for operation in known}
+    quiet = now_ns - int(settings.undo_after_s * SECOND)
     busy = {(incident.place.cluster, incident.place.node) for incident in active.values()}
     found: dict[str, Action] = {}
     for node in fleet.nodes.values():
         marks = node.marks
         if marks is None or not marks.incident or marks.operation in ours or marks.incident in incidents:
             continue
-        if not marks.until_ns or now_ns < marks.until_ns or (node.cluster, node.name) in busy:
+        past = 0 < marks.until_ns <= now_ns
+        place = node.cluster, node.name
+        if place in busy or not (past or max(well_ns.get(place, now_ns), marks.since_ns) <= quiet):
             continue
-        reason = f"marks of {marks.by or 'another replica'} for {marks.incident} are past their time"
-        place = Resource(node.cluster, node.zone or node.telemetry_zone, node.name)
-        found[marks.operation or f"marks-{node.uid}"] = _back("uncordon", place, reason, marks.incident)
+        why = "are past their time" if past else "have outlived what was wrong here"
+        reason = f"marks of {marks.by or 'another replica'} for {marks.incident} {why}"
+        target = Resource(node.cluster, node.zone or node.telemetry_zone, node.name)
+        found[marks.operation or f"marks-{node.uid}"] = _back("uncordon", target, reason, marks.incident)
     return found
 
 

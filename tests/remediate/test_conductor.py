@@ -208,7 +208,7 @@ def _removes(world: World) -> None:
         (_recreated, "another node by now"),
         (_opts_out, "has not opted in any more"),
         (_deleting, "being deleted"),
-        (_cordons, "cordoned already"),
+        (_cordons, "cordoned already, not by us"),
         (_vetoes, "vetoed: ada"),
         (_annotates, "edgeobs.io/veto=inc-a0"),
         (_annotates_all, "edgeobs.io/veto=*"),
@@ -415,3 +415,13 @@ def test_live_verbs_have_procedures() -> None:
     from edgeobs.remediate.procedures import PROCEDURES
 
     assert PROCEDURES.keys() >= set(LIVE)
+
+
+def test_a_clock_that_is_set_back_does_not_put_off_what_is_under_way(world: World) -> None:
+    world.switches = Switches(paused="paused")
+    world.take(world.decision())
+    world.run(5)
+    world.now_ns -= 86_400 * SECOND
+    world.switches = Switches()
+    world.run(1)
+    assert world.node().unschedulable

@@ -221,3 +221,37 @@ def test_what_a_person_does_between_the_read_and_the_patch_is_not_overwritten(
     site.passes(80)
     assert site.node().unschedulable == ("taints" in changes)
     assert marks.read(site.node()) is None
+
+
+def test_marks_of_another_replica_go_when_what_was_wrong_here_is_over(site: Site) -> None:
+    """The leader of before marked it for an incident of its own, which it alone knows."""
+    site.breaks()
+    site.incidents.clear()
+    site.conductor.journal.close()
+    site.conductor = site.opened("other.sqlite", "edge-b")
+    site.news.clear()
+    site.remediation = site.in_charge()
+    site.breaks(name="inc-b")
+    (held,) = site.remediation.guard.ledger.pending.values()
+    assert held.rule == "cooldown"
+    site.passes(10)
+    site.resolves("inc-b")
+    site.passes(150)
+    assert not site.node().unschedulable
+    assert marks.read(site.node()) is None
+
+
+def test_what_came_to_nothing_costs_no_budget_and_is_decided_anew_after_a_while(site: Site) -> None:
+    site.remediation.guard.settings = replace(QUICK, per_hour=1)
+    view = site.fleet()
+    site.cluster.put(replace(site.node(), uid="uid-new"))  # made anew, and the cache does not know yet
+    site.incidents["inc-a0"] = an_incident("inc-a0", site.places[0])
+    made = site.remediation.step(lambda: list(site.incidents.values()), [], lambda: view, site.now_ns)
+    site.take(*made)
+    site.run(1)
+    assert site.operation(made[0].id).state == "cancelled"
+    assert not site.passes(58), "not at once"
+    assert not site.remediation.guard.ledger.past
+    (again,) = site.passes(10)
+    assert (again.verdict, again.uid) == ("allowed", "uid-new")
+    assert site.node().unschedulable

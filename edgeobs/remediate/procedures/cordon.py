@@ -18,7 +18,8 @@ def cordon(operation: Operation, facts: Facts, now_ns: int) -> Next:
     if stop := blocked(operation, node):
         return stop
     if node.unschedulable:
-        return End("cancelled", f"{node.name} is cordoned already, not by us: it is left as it is")
+        person = f"{node.name} is cordoned already, not by us: it is left as it is"
+        return End("cancelled", person, {**operation.memo, "person": person})
     return Do(cordon_call(operation, facts, node, now_ns), {**operation.memo, "marked": True})
 
 
@@ -83,7 +84,8 @@ def blocked(operation: Operation, node: Node) -> End | None:
     incident = operation.action.incident
     if found is not None and found.incident != incident:
         by = f" by {found.by}" if found.by else ""
-        return End("cancelled", f"{node.name} is marked already for {found.incident or 'something'}{by}")
+        reason = f"{node.name} is marked already for {found.incident or 'something'}{by}"
+        return End("cancelled", reason)
     if marks.has(node, marks.cordon_taint(incident)) or operation.memo.get("seen"):
         person = marks.touched(node, incident)
         return End("cancelled", person, {**operation.memo, "person": person}) if person else None
