@@ -12,6 +12,7 @@ BENCHMARKS = {
     "decision": "last byte of the request with the evidence → decision recorded, at half load",
     "detect": "scoring alone: updates of series and of nodes, bytes, steps, growth",
     "memory": "bytes per live series, and an idle core",
+    "kube_memory": "the mirror of a large cluster: bytes, snapshots, watching, calls at rest",
     "weeks": "what knowing days of rest finds in synthetic weeks",
     "accuracy": "detectors beside floors on labelled public data (needs --data)",
 }
@@ -21,7 +22,7 @@ SETS = ("nab", "mscloud", "kpi", "smd", "asd", "jumpstarter", "nezha")
 
 def main() -> int:
     """Run the named benchmarks (all without a name), print tables or one JSON object."""
-    known = "\n".join(f"  {name:10} {what}" for name, what in BENCHMARKS.items())
+    known = "\n".join(f"  {name:12} {what}" for name, what in BENCHMARKS.items())
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, epilog=f"benchmarks:\n{known}",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -16,7 +16,7 @@ from edgeobs.kube.live import Live
 from edgeobs.kube.mirror import Mirror
 from edgeobs.kube.pool import Pool
 from edgeobs.kube.reflector import Reflector
-from edgeobs.kube.resources import METASERVER, WATCHED, Watched
+from edgeobs.kube.resources import CONTROL, METASERVER, WATCHED, Watched, control
 from edgeobs.kube.settings import KubernetesSettings
 
 log = structlog.get_logger("edgeobs.kube")
@@ -45,6 +45,8 @@ class Cluster:
         self._watched = [_of(each, settings.cluster) for each in (METASERVER if self._reading else WATCHED)]
         self._pace = Pace(settings.qps)
         self._http = client(self.credentials, settings.timeout_s)
+        if not self._reading:
+            self._watched.append(control(self.namespace, CONTROL))
         self.mirror = Mirror(self._watched)
         self.live = Live(
             self._http, settings.timeout_s, self._pace, settings.cluster, read_only=self._reading

@@ -15,7 +15,10 @@ from edgeobs.kube.credentials import Credentials
 MAX_BODY = 128 << 20
 """Bytes of one response, decompressed; a page of 500 objects of the largest size etcd takes would be more."""
 
-TROUBLES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ConfigError, OSError, ValueError, KeyError)
+TROUBLES = (
+    httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ConfigError,
+    OSError, ValueError, KeyError, TypeError,
+)  # fmt: skip
 """What a request may fail with: the network, TLS, a credentials plug-in, a body that is none."""
 
 _SECOND = 1_000_000_000
@@ -45,8 +48,13 @@ class Reply(NamedTuple):
 
 
 def client(credentials: Credentials, timeout_s: float) -> httpx.Client:
-    """For calls: from any thread."""
-    return httpx.Client(timeout=timeout_s, **_options(credentials))
+    """For calls, from any thread. A request has left us within ``timeout_s`` or is given up.
+
+    The time for connecting counts twice, once for TCP and once for TLS.
+    """
+    part = timeout_s / 6
+    timeout = httpx.Timeout(timeout_s, connect=2 * part, write=part, pool=part)
+    return httpx.Client(timeout=timeout, **_options(credentials))
 
 
 def async_client(credentials: Credentials, timeout_s: float) -> httpx.AsyncClient:

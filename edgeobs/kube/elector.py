@@ -50,8 +50,13 @@ class Elector:
 
     @property
     def fence(self) -> Fence | None:
-        """Our leave to act; ask it whether it holds before every mutation."""
-        return self._seat.fence
+        """Our leave to act, whether it holds now or not; none once we stop."""
+        return None if self._stopping.is_set() else self._seat.fence
+
+    def may_act(self, for_s: float = 0.0) -> Fence | None:
+        """The fence, if what takes up to ``for_s`` may be begun now; to be asked before every mutation."""
+        fence = self.fence
+        return fence if fence and fence.holds(self._clock(), for_s) else None
 
     @property
     def holder(self) -> str:
@@ -77,7 +82,7 @@ class Elector:
                 found = self._api.raw(self.terms.lease)
                 self._seat = seen(self._seat, found, self.terms, self._clock())
             self._ask()
-        except Unreachable as error:
+        except (Unreachable, ValueError, TypeError, AttributeError) as error:  # a Lease of another shape too
             self._trouble(str(error))
         if was != (self._seat.fence is not None):
             log.info(

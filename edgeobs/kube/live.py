@@ -33,7 +33,8 @@ class Live:
     timeout_s
         How long an answer may take.
     pace
-        Bound on requests per second; None: unbounded.
+        Bound on requests per second; None: unbounded. A call counts but never waits: what was true when it
+        was decided must not grow old here.
     cluster
         The name this cluster has in telemetry, given to every node.
     read_only
@@ -126,7 +127,8 @@ class Live:
         except (ValueError, TypeError, AttributeError) as error:
             return Answer(400, "BadRequest", f"{call.says or call.verb}: {error}")
         try:
-            self._wait()
+            if self._pace:
+                self._pace.reserve()
             reply = exchange(
                 self._http, sent.method, sent.path, sent.params, self._timeout_s, sent.body, sent.type
             )

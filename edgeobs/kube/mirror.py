@@ -111,6 +111,12 @@ class Mirror:
                 for kind, s in self._shelves.items()
             }
 
+    def notes(self) -> Mapping[str, str]:
+        """The data of the ConfigMap that is watched; none where there is none."""
+        with self._lock:
+            shelf = self._shelves.get("ConfigMap")
+            return next(iter(shelf.objects.values()), {}) if shelf else {}
+
     def inventory(self, now_ns: int) -> Inventory:
         """The cluster as held now; its ``read_ns`` is ``now_ns`` less its age, 0 before all was listed."""
         with self._lock:

@@ -8,6 +8,9 @@ from edgeobs.kube import trim
 from edgeobs.kube.pool import Pool
 from edgeobs.objects import Ref
 
+CONTROL = "edgeobs-control"
+"""The ConfigMap in our namespace by which whoever has kubectl may pause: ``paused``, ``reason``, ``by``."""
+
 LEASES = "kube-node-lease"
 """The namespace of the nodes' Leases."""
 
@@ -101,6 +104,12 @@ WATCHED: tuple[Watched, ...] = (
     Watched("PersistentVolume", trim.volume),
 )
 """DaemonSets are not watched: a pod of one is known by its owner, and stays where it is."""
+
+
+def control(namespace: str, name: str) -> Watched:
+    """The ConfigMap by which people pause."""
+    return Watched("ConfigMap", trim.notes, namespace, f"metadata.name={name}")
+
 
 METASERVER: tuple[Watched, ...] = (Watched("Node", trim.node), Watched("Pod", trim.pod))
 """What KubeEdge keeps on a node that is cut off."""

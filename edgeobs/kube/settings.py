@@ -37,7 +37,7 @@ class KubernetesSettings:
 
     timeout_s: Annotated[float, Gt(0), Le(60)] = 5.0
     """How long the API may take to answer one call, seconds. Below ``lease_s`` − ``renew_s``, so that a call
-    is over before another replica may lead."""
+    has been sent before another replica may lead."""
 
     qps: Annotated[float, Gt(0), Le(1000)] = 20.0
     """Requests started per second, at most, the elections' aside; 2 s of them may come at once."""

@@ -107,6 +107,11 @@ def node(found: Json, pool: Pool, cluster: str = "") -> Node:
     )
 
 
+def notes(found: Json, pool: Pool) -> Mapping[str, str]:  # noqa: ARG001  as every trim
+    """The data of a ConfigMap, its longest values cut."""
+    return {str(key): str(value)[:_LONGEST] for key, value in (found.get("data") or {}).items()}
+
+
 def _shared(found: Json | None, pool: Pool) -> Mapping[str, str]:
     """What is a node's own in part and all nodes' in part: keys and values are shared one by one."""
     return {pool.share(key): pool.share(value) for key, value in (found or {}).items()}

@@ -133,12 +133,18 @@ def test_an_elector_says_what_is_wrong_and_takes_the_seat_when_it_is_over() -> N
     assert (elector.problem, elector.holder) == ("", "a")
     assert elector.fence
     assert not elector.fence.holds(now[0])
+    assert elector.may_act() is None
     for _ in range(8):
         now[0] += 2 * S
         elector.step()
-    assert elector.fence.holds(now[0])
+    assert elector.may_act(8.0) == elector.fence
+    assert elector.may_act(9.0) is None
     now[0] += 9 * S
-    assert not elector.fence.holds(now[0])
+    assert elector.may_act() is None
+    api.store.lease = {"metadata": [], "spec": {}}
+    elector.step()
+    elector.step()
+    assert elector.problem
 
 
 def test_two_electors_hand_the_seat_over() -> None:
@@ -157,6 +163,15 @@ def test_two_electors_hand_the_seat_over() -> None:
     wait(lambda: second.fence, "the second takes it")
     assert second.holder == second.terms.identity
     second.stop(5)
+
+
+def test_who_stops_does_not_act_any_more_even_while_letting_go() -> None:
+    api = Leases()
+    elector = Elector(api, Terms("a", Ref("Lease", "n", "l"), 15, 9.0), 2.0)
+    elector.step()
+    assert elector.fence
+    elector.stop(1)
+    assert elector.fence is None
 
 
 def test_what_a_server_lacks_is_asked_at_the_start(cluster: Cluster, fake: FakeApi) -> None:

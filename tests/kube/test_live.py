@@ -249,12 +249,15 @@ def test_a_metaserver_is_never_written(fake: FakeApi) -> None:
     assert not fake.calls
 
 
-def test_our_own_bound_holds_calls_rather_than_queueing_them_for_long(fake: FakeApi) -> None:
+def test_our_own_bound_refuses_reads_rather_than_queueing_them_for_long_and_holds_no_call(
+    fake: FakeApi,
+) -> None:
     with httpx.Client(base_url=fake.url) as http:
         live = Live(http, 0.5, Pace(1))
-        said = [live.call(Call("evict", POD_REF)) for _ in range(3)]
-    assert [each.status for each in said] == [200, 200, 0]
-    assert "qps" in said[2].text
+        assert [live.call(Call("evict", POD_REF)).status for _ in range(3)] == [200, 200, 200]
+        with pytest.raises(Unreachable, match="qps"):
+            live.pod("shop", "web-1")
+    assert len(fake.calls) == 3
 
 
 def resources(**without: str) -> dict[str, Any]:
