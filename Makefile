@@ -43,6 +43,10 @@ lint: $(VENV)/.dev ## Ruff, mypy strict, import-linter
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+sim: $(VENV)/.dev ## Simulate remediation for more than 100,000 steps, then take each of its rules away (ARGS=--hypothesis-seed=N)
+	@EDGEOBS_SIM=1 $(BIN)/python -m pytest -q tests/remediate/test_simulation.py -s --timeout=3600 $(ARGS)
+	@$(BIN)/python -m tests.remediate.mutations
+
 bench: $(VENV)/.dev ## Run the benchmarks (ARGS="ingest --quick"; none: all)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
