@@ -11,9 +11,10 @@ import structlog
 
 from edgeobs.calls import Api
 from edgeobs.remediate import ClusterView, Settings
-from edgeobs.remediate.conductor import Conductor, Seen
+from edgeobs.remediate.conductor import Conductor
 from edgeobs.remediate.journal import NAME, Journal, JournalError
 from edgeobs.remediate.operation import Operation, Switches
+from edgeobs.remediate.reading import Seen
 from edgeobs.signals import SECOND, Counts, Decision
 
 log = structlog.get_logger("edgeobs.actor")

@@ -12,11 +12,11 @@ from typing import Any
 from edgeobs.calls import Answer, Call, Unreachable
 from edgeobs.objects import Budget, Claim, Inventory, Node, Pod, Quota, Ref, Workload
 from edgeobs.remediate import model, model_pods
+from edgeobs.remediate.model_objects import Others
 from edgeobs.remediate.settings import Settings
 from edgeobs.signals import SECOND, Heartbeat, Resource
 
 _KINDS = {"Deployment", "StatefulSet", "ReplicaSet", "DaemonSet"}
-_MAX_OBJECTS = 10_000
 
 
 class MemoryCluster:
@@ -43,7 +43,7 @@ class MemoryCluster:
         self._workloads: dict[tuple[str, str, str], Workload] = {}
         self._budgets: dict[model_pods.Key, tuple[Budget, int]] = {}  # and how many must stay ready
         self._claims: dict[model_pods.Key, Claim] = {}
-        self._objects: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self._others = Others()
         self.quotas: tuple[Quota, ...] = ()
         self.writes = 0  # mutations that were done
 
@@ -147,7 +147,7 @@ class MemoryCluster:
 
     def raw(self, ref: Ref) -> dict[str, Any] | None:
         """Any other object that was created here."""
-        return self._objects.get(ref[:3])
+        return self._others.raw(ref)
 
     def call(self, call: Call) -> Answer:
         """Carry out one mutation."""
@@ -166,7 +166,7 @@ class MemoryCluster:
             if call.verb in {"evict", "delete"} and pod is not None:
                 return model.refusal(call, pod.uid, pod.version) or self._leave(call, pod)
             return self._change(call, pod, model.patched_pod)
-        return self._object(call)
+        return self._others.call(call, self._numbers)
 
     def _change(self, call: Call, thing: Any, patched: Callable[[Any, Call], Any]) -> Answer:
         if thing is None:
@@ -189,30 +189,6 @@ class MemoryCluster:
         left = self._put(replace(pod, deleted_ns=self._clock() or 1, ready=False))
         self._count_budgets()
         return Answer(201 if call.verb == "evict" else 200, version=left.version)
-
-    def _object(self, call: Call) -> Answer:
-        key = call.ref[:3]
-        found = self._objects.get(key)
-        if call.verb == "create":
-            if found is not None:
-                return Answer(409, "AlreadyExists", f"{call.ref} exists")
-            if len(self._objects) >= _MAX_OBJECTS:
-                del self._objects[next(iter(self._objects))]
-            found = {}
-        if found is None:
-            return model.NOT_FOUND
-        meta = found.get("metadata", {})
-        refused = model.refusal(call, meta.get("uid", ""), meta.get("resourceVersion", ""))
-        if refused:
-            return refused
-        if call.verb == "delete":
-            del self._objects[key]
-            return Answer(200)
-        body = model.merged(found if call.verb == "patch" else {}, call.body)
-        number = str(next(self._numbers))
-        meta = {"uid": f"uid-{number}", **body.get("metadata", {}), "resourceVersion": number}
-        self._objects[key] = body | {"metadata": meta}
-        return Answer(201 if call.verb == "create" else 200, version=number)
 
     def _put(self, thing: Any) -> Any:
         thing = replace(thing, version=str(next(self._numbers))) if hasattr(thing, "version") else thing

@@ -6,30 +6,24 @@ down, call, write down. There is no clock in here and no thread: both are given.
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 from edgeobs.calls import Answer, Api, Call, Unreachable
 from edgeobs.objects import Ref
-from edgeobs.remediate import conduct, story
-from edgeobs.remediate.fleet import ClusterView, FleetView
+from edgeobs.remediate import conduct, reading, story
+from edgeobs.remediate.aside import Aside
+from edgeobs.remediate.fleet import ClusterView
 from edgeobs.remediate.journal import Journal
 from edgeobs.remediate.operation import Do, End, Facts, Operation, Switches, Told, Wait
+from edgeobs.remediate.reading import Seen
 from edgeobs.remediate.settings import Settings
-from edgeobs.signals import SECOND, Counts, Decision, Incident
+from edgeobs.signals import SECOND, Counts, Decision
 
-_MAX_ASIDE = 1000
+__all__ = ["Conductor", "Seen"]
+
 _FAR_NS = 3600 * SECOND
 _LONGEST_NS = 60 * SECOND  # until an operation is looked at again, whatever it waits for
-
-
-class Seen(NamedTuple):
-    """What telemetry says, as of a moment."""
-
-    at_ns: int = 0
-    fleet: FleetView = FleetView({}, {})
-    incidents: Mapping[str, Incident] = {}  # those that are not over
 
 
 @dataclass(slots=True)
@@ -38,7 +32,8 @@ class _Under:
 
     operation: Operation
     due_ns: int
-    failures: int = 0
+    failures: int = 0  # calls in a row that were not done
+    unread: int = 0  # reads in a row that failed
     told: dict[Ref, Told] = field(default_factory=dict)
 
 
@@ -77,7 +72,7 @@ class Conductor:
         self.me, self._switches, self._clock, self._dice = me, switches, clock, dice
         self.news: deque[Operation] = deque()  # every change, in order; taken out by whoever listens
         self._under: dict[str, _Under] = {}
-        self._aside: deque[Call] = deque(maxlen=_MAX_ASIDE)
+        self._aside = Aside(api, counts)
         self._resume()
 
     @property
@@ -107,7 +102,7 @@ class Conductor:
 
     def refuse(self, decision: Decision) -> None:
         """Let the cluster tell of an action that was held or denied."""
-        self._aside.extend(story.refused(decision, self.me, self._clock()))
+        self._aside.add(story.refused(decision, self.me, self._clock()))
 
     def work(self, seen: Seen) -> int:
         """Advance what is due first, or tell something; when there is something to do again, ns."""
@@ -117,7 +112,7 @@ class Conductor:
         if due is not None and not now < due.due_ns <= now + _LONGEST_NS:
             self._advance(due, seen)
         elif self._aside:
-            self._tell(self._aside.popleft())
+            self._aside.tell()
         if self._aside:
             return now
         return min((under.due_ns for under in self._under.values()), default=now + _FAR_NS)
@@ -137,11 +132,14 @@ class Conductor:
     def _advance(self, under: _Under, seen: Seen) -> None:
         operation = under.operation
         try:
-            facts = self._facts(under, seen)
+            facts = reading.facts(
+                self.api, self.view, operation, seen, under.told, self._switches(), self.settings, self.me,
+                self._clock(),
+            )  # fmt: skip
         except Unreachable as error:
             self._unreachable(under, str(error))
             return
-        now = self._clock()
+        now, under.unread = self._clock(), 0
         said = conduct.next_of(operation, facts, now)
         after = conduct.moved(operation, said, facts, now)
         match said:
@@ -152,27 +150,6 @@ class Conductor:
             case End():
                 self._move(under, after, _uid(facts, operation))
 
-    def _facts(self, under: _Under, seen: Seen) -> Facts:
-        wanted, api, now = conduct.reads(under.operation), self.api, self._clock()
-        return Facts(
-            nodes={name: api.node(name) for name in wanted.nodes},
-            pods_of={name: tuple(api.pods_of(name)) for name in wanted.pods_of},
-            pods={ref: api.pod(ref.namespace, ref.name) for ref in wanted.pods},
-            workloads={ref: api.workload(ref) for ref in wanted.workloads},
-            claims={ref: api.claim(ref.namespace, ref.name) for ref in wanted.claims},
-            objects={ref: api.raw(ref) for ref in wanted.objects},
-            inventory=self.view.inventory(now),
-            mirror_age_ns=self.view.age_ns(),
-            mirror_stale_ns=self.view.stale_ns,
-            fleet=seen.fleet,
-            fleet_age_ns=max(now - seen.at_ns, 0),
-            incident=seen.incidents.get(under.operation.action.incident),
-            switches=self._switches(),
-            settings=self.settings,
-            me=self.me,
-            told=under.told,
-        )
-
     def _call(self, under: _Under, after: Operation, call: Call) -> None:
         """On record, made, on record again. Where the second fails, the next look at the cluster tells."""
         number = self.journal.call(after, call, self._clock())
@@ -180,7 +157,7 @@ class Conductor:
         under.operation = after
         switches = self._switches()
         held = switches.leader or switches.paused or after.action.incident in switches.vetoed
-        answer = Answer(0, "NotSent", f"not sent: {held}") if held else self.api.call(call)
+        answer = Answer(409, "NotSent", f"not sent: {held}") if held else self.api.call(call)
         now = self._clock()
         self.counts["edgeobs_api_calls_total", call.verb, str(answer.status)] += 1
         under.failures = 0 if answer.ok else under.failures + 1
@@ -198,13 +175,13 @@ class Conductor:
 
     def _unreachable(self, under: _Under, reason: str) -> None:
         now = self._clock()
-        under.failures += 1
+        under.unread += 1
         self.counts["edgeobs_api_calls_total", "read", "0"] += 1
         late = conduct.overdue(under.operation, now, reason)
         if late is not None:
             self._move(under, conduct.moved(under.operation, late, Facts(settings=self.settings), now), "")
             return
-        again = conduct.told(_READ, Answer(0), under.failures, now, self._dice()).again_ns
+        again = conduct.told(_READ, Answer(0), under.unread, now, self._dice()).again_ns
         self._wait(under, replace(under.operation, reason=reason, updated_ns=now), again)
 
     def _wait(self, under: _Under, after: Operation, until_ns: int) -> None:
@@ -240,13 +217,7 @@ class Conductor:
 
     def _news(self, operation: Operation, uid: str) -> None:
         self.news.append(operation)
-        self._aside.extend(story.tell(operation, uid, self.me, self._clock()))
-
-    def _tell(self, call: Call) -> None:
-        """For people alone: at most once, and whatever comes of it nothing else depends on it."""
-        answer = self.api.call(call)
-        told = answer.ok or answer.status == 409
-        self.counts["edgeobs_events_total", "told" if told else "failed"] += 1
+        self._aside.add(story.tell(operation, uid, self.me, self._clock()))
 
 
 _READ = Call("patch", Ref("", "", ""))

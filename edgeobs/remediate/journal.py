@@ -5,48 +5,24 @@ and every change of its state. Only the thread that made a Journal may use it; o
 """
 
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from edgeobs.calls import Answer, Call
+from edgeobs.remediate.journal_file import File, JournalError
 from edgeobs.remediate.operation import OVER, Operation
 from edgeobs.remediate.settings import Settings
 from edgeobs.signals import SECOND, Action, Resource
 
+__all__ = ["NAME", "Entry", "Journal", "JournalError"]
+
 Kind = Literal["intent", "call", "answer", "wait", "state"]
 
 NAME = "journal.sqlite"
-_MIGRATIONS = (
-    """CREATE TABLE operations (
-        id TEXT PRIMARY KEY, over INTEGER NOT NULL, standing INTEGER NOT NULL,
-        updated_ns INTEGER NOT NULL, body TEXT NOT NULL);
-    CREATE INDEX operations_by_age ON operations (updated_ns);
-    CREATE TABLE entries (
-        seq INTEGER PRIMARY KEY AUTOINCREMENT, operation TEXT NOT NULL, at_ns INTEGER NOT NULL,
-        kind TEXT NOT NULL, body TEXT NOT NULL);
-    CREATE INDEX entries_by_operation ON entries (operation, seq);""",
-)
-"""From one version of the file to the next; what stands here once is never changed."""
-
-_REASONS = {
-    "SQLITE_FULL": "the disk is full",
-    "SQLITE_READONLY": "the file or its folder cannot be written",
-    "SQLITE_CANTOPEN": "the file cannot be opened: is its folder there and writable?",
-    "SQLITE_CORRUPT": "the file is damaged: move it away to start anew; what was under way is then unknown",
-    "SQLITE_NOTADB": "the file is no database: move it away",
-    "SQLITE_BUSY": "another process holds the file",
-    "SQLITE_IOERR": "the disk does not answer",
-}
 _PRUNE_EVERY = 200
 _DAY_NS = 86_400 * SECOND
-
-
-class JournalError(RuntimeError):
-    """Nothing of what was asked has been written; the message names the file and the reason."""
 
 
 class Entry(NamedTuple):
@@ -80,18 +56,12 @@ class Journal:
 
     def __init__(self, path: Path, settings: Settings | None = None, *, read_only: bool = False) -> None:
         self.path, self._settings, self._writes = path, settings or Settings(), 0
-        with self._explained():
-            name = f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}"
-            self._db = sqlite3.connect(name, isolation_level=None, timeout=1.0, uri=True)
-            try:
-                self._prepare(read_only=read_only)
-            except BaseException:
-                self._db.close()
-                raise
+        self._file = File(path, read_only=read_only)
+        self._db = self._file.db
 
     def begin(self, operations: Iterable[Operation], at_ns: int) -> None:
         """Intents: all of them or none. What is known already stays as it is."""
-        with self._transaction():
+        with self._file.transaction():
             for operation in operations:
                 if not self.known(operation.id):
                     self._put(operation)
@@ -99,19 +69,19 @@ class Journal:
 
     def call(self, operation: Operation, call: Call, at_ns: int) -> int:
         """A mutation that is about to be made, with the memo that goes with it; the entry's number."""
-        with self._transaction():
+        with self._file.transaction():
             self._put(operation)
             return self._add(operation.id, at_ns, "call", asdict(call) | {"ref": list(call.ref)})
 
     def answer(self, operation: Operation, call: int, answer: Answer, at_ns: int) -> None:
         """What came of a call."""
-        with self._transaction():
+        with self._file.transaction():
             self._put(operation)
             self._add(operation.id, at_ns, "answer", {"call": call, **answer._asdict()})
 
     def move(self, operation: Operation, at_ns: int, kind: Literal["state", "wait"] = "state") -> None:
         """Another state, or another reason to wait."""
-        with self._transaction():
+        with self._file.transaction():
             self._put(operation)
             self._add(operation.id, at_ns, kind, {"state": operation.state, "reason": operation.reason})
             self._writes += 1
@@ -120,7 +90,7 @@ class Journal:
 
     def known(self, operation: str) -> bool:
         """Whether there is an intent."""
-        with self._explained():
+        with self._file.explained():
             found = self._db.execute("SELECT 1 FROM operations WHERE id = ?", (operation,)).fetchone()
         return found is not None
 
@@ -161,26 +131,11 @@ class Journal:
 
     def probe(self) -> None:
         """Write to the disk and change nothing; JournalError when that cannot be done."""
-        with self._transaction():
-            self._db.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
+        self._file.probe()
 
     def close(self) -> None:
         """Fold the log back into the file and let go of it."""
         self._db.close()
-
-    def _prepare(self, *, read_only: bool) -> None:
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version > len(_MIGRATIONS):
-            raise JournalError(
-                f"{self.path}: has version {version}, this edgeobs reads up to {len(_MIGRATIONS)}:"
-                " run the version that wrote it, or move the file away"
-            )
-        if read_only:
-            return
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        for number, script in enumerate(_MIGRATIONS[version:], version + 1):
-            self._db.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
 
     def _put(self, operation: Operation) -> None:
         row = (operation.id, operation.over, operation.standing, operation.updated_ns, write(operation))
@@ -217,7 +172,7 @@ class Journal:
         self._db.execute("DELETE FROM entries WHERE operation NOT IN (SELECT id FROM operations)")
 
     def _read(self, query: str, values: tuple[object, ...]) -> list[Operation]:
-        with self._explained():
+        with self._file.explained():
             return [self._decoded(body) for (body,) in self._db.execute(query, values).fetchall()]
 
     def _decoded(self, body: str) -> Operation:
@@ -228,30 +183,9 @@ class Journal:
 
     def _entries(self, where: str, values: tuple[object, ...]) -> Iterator[Entry]:
         query = f"SELECT seq, operation, at_ns, kind, body FROM entries {where} ORDER BY seq"  # noqa: S608  no input
-        with self._explained():
+        with self._file.explained():
             for seq, operation, at_ns, kind, body in self._db.execute(query, values):
                 yield Entry(seq, operation, at_ns, kind, json.loads(body))
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._explained():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:  # a full disk may have ended it already
-                    self._db.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            name = getattr(error, "sqlite_errorname", "")
-            reason = next((text for code, text in _REASONS.items() if name.startswith(code)), str(error))
-            raise JournalError(f"{self.path}: {reason}") from error
 
 
 def write(operation: Operation) -> str:

@@ -11,8 +11,9 @@ from edgeobs.control import Elected, Mirrored
 from edgeobs.kube.cluster import Cluster
 from edgeobs.kube.settings import KubernetesSettings
 from edgeobs.remediate import Operation, Settings, fleet_view, marks
-from edgeobs.remediate.conductor import Conductor, Seen
+from edgeobs.remediate.conductor import Conductor
 from edgeobs.remediate.journal import Journal
+from edgeobs.remediate.reading import Seen
 from edgeobs.signals import SECOND, Action, Counts, Decision, Heartbeat, Resource, Verb
 from tests.real.api import Api, wait
 from tests.real.control_plane import ControlPlane

@@ -9,8 +9,9 @@ from typing import Any
 from edgeobs.calls import Answer, Call
 from edgeobs.objects import Node
 from edgeobs.remediate import FleetView, MemoryCluster, Operation, Settings, Switches, fleet_view
-from edgeobs.remediate.conductor import Conductor, Seen
+from edgeobs.remediate.conductor import Conductor
 from edgeobs.remediate.journal import NAME, Entry, Journal, JournalError
+from edgeobs.remediate.reading import Seen
 from edgeobs.signals import SECOND, Action, Counts, Decision, Evidence, Heartbeat, Incident, Resource, Verb
 
 START = 1_700_000_000 * SECOND

@@ -396,7 +396,7 @@ def test_a_taint_is_its_own_mark(world: World) -> None:
 def test_the_cluster_tells_the_story(world: World) -> None:
     world.take(world.decision())
     world.run(1)
-    events = [body for (kind, *_), body in world.cluster._objects.items() if kind == "Event"]
+    events = [body for (kind, *_), body in world.cluster._others.objects.items() if kind == "Event"]
     assert {event["reason"] for event in events} >= {"EdgeobsCordonWorking", "EdgeobsCordonVerifying"}
     assert all(event["involvedObject"]["uid"] == "uid-a0" for event in events)
     assert "inc-a0" in events[-1]["message"]
@@ -404,7 +404,7 @@ def test_the_cluster_tells_the_story(world: World) -> None:
 
 
 def test_who_cannot_be_told_holds_up_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(world.cluster, "_object", lambda _: Answer(403, "Forbidden"))
+    monkeypatch.setattr(world.cluster._others, "call", lambda *_: Answer(403, "Forbidden"))
     world.take(world.decision())
     world.run(1)
     assert world.operation().state == "verifying"

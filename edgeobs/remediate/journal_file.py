@@ -1,0 +1,96 @@
+"""The file of the journal: opened, brought to the newest version, written whole or not at all."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_MIGRATIONS = (
+    """CREATE TABLE operations (
+        id TEXT PRIMARY KEY, over INTEGER NOT NULL, standing INTEGER NOT NULL,
+        updated_ns INTEGER NOT NULL, body TEXT NOT NULL);
+    CREATE INDEX operations_by_age ON operations (updated_ns);
+    CREATE TABLE entries (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, operation TEXT NOT NULL, at_ns INTEGER NOT NULL,
+        kind TEXT NOT NULL, body TEXT NOT NULL);
+    CREATE INDEX entries_by_operation ON entries (operation, seq);""",
+)
+"""From one version of the file to the next; what stands here once is never changed."""
+
+_REASONS = {
+    "SQLITE_FULL": "the disk is full",
+    "SQLITE_READONLY": "the file or its folder cannot be written",
+    "SQLITE_CANTOPEN": "the file cannot be opened: is its folder there and writable?",
+    "SQLITE_CORRUPT": "the file is damaged: move it away to start anew; what was under way is then unknown",
+    "SQLITE_NOTADB": "the file is no database: move it away",
+    "SQLITE_BUSY": "another process holds the file",
+    "SQLITE_IOERR": "the disk does not answer",
+}
+
+
+class JournalError(RuntimeError):
+    """Nothing of what was asked has been written; the message names the file and the reason."""
+
+
+class File:
+    """One SQLite file in WAL mode; a transaction is on disk when it has ended.
+
+    Raises
+    ------
+    JournalError
+        It cannot be opened, is damaged, or is of a later version.
+
+    """
+
+    def __init__(self, path: Path, *, read_only: bool) -> None:
+        self.path = path
+        with self.explained():
+            name = f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+            self.db = sqlite3.connect(name, isolation_level=None, timeout=1.0, uri=True)
+            try:
+                self._prepare(read_only=read_only)
+            except BaseException:
+                self.db.close()
+                raise
+
+    def probe(self) -> None:
+        """Write to the disk and change nothing; JournalError when that cannot be done."""
+        with self.transaction():
+            self.db.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of it or nothing."""
+        with self.explained():
+            self.db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.db.execute("COMMIT")
+            except BaseException:
+                if self.db.in_transaction:  # a full disk may have ended it already
+                    self.db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """An error of SQLite becomes a JournalError that says what to do."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            name = getattr(error, "sqlite_errorname", "")
+            reason = next((text for code, text in _REASONS.items() if name.startswith(code)), str(error))
+            raise JournalError(f"{self.path}: {reason}") from error
+
+    def _prepare(self, *, read_only: bool) -> None:
+        version = self.db.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(_MIGRATIONS):
+            raise JournalError(
+                f"{self.path}: has version {version}, this edgeobs reads up to {len(_MIGRATIONS)}:"
+                " run the version that wrote it, or move the file away"
+            )
+        if read_only:
+            return
+        self.db.execute("PRAGMA journal_mode = WAL")
+        self.db.execute("PRAGMA synchronous = FULL")
+        for number, script in enumerate(_MIGRATIONS[version:], version + 1):
+            self.db.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
