@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +17,8 @@ from rich.progress import Progress
 
 from edgeobs.compose import build
 from edgeobs.config import Config
-from edgeobs.control import Control, actor, control
+from edgeobs.control import Control, actor, control, heard
+from edgeobs.desk import Desk, words
 from edgeobs.engine import Engine
 from edgeobs.incidents.alertmanager import AlertSender
 from edgeobs.ingest import alertmanager_webhook
@@ -29,6 +31,7 @@ from edgeobs.ingest.serve import HttpServer, listen
 from edgeobs.ingest.server import ingest_app
 from edgeobs.ingest.settings import Tls
 from edgeobs.keep import Keeper
+from edgeobs.people import People
 from edgeobs.publish import Board
 from edgeobs.replay import read, steps
 from edgeobs.signals import SECOND, Counts, Decision, ExternalAlert, Incident, Points
@@ -51,7 +54,8 @@ async def serve(config: Config) -> None:
         0.001
     )  # the event loop waits for the engine's thread at most so long, and it for it
     loop = asyncio.get_running_loop()
-    found = control(config)
+    found, people = heard(config, control(config))
+    people.open()
     core = build(config, found.view, found.switches)
     auth = Auth(config.server, config.limits)
     decoders = Decoders(core.interner)
@@ -100,7 +104,7 @@ async def serve(config: Config) -> None:
         tracer=traces.tracer,
         actor=acts,
     )
-    board.engine = engine
+    desk = _desk(people, engine, board, config)
     stopping = asyncio.Event()
     ingest_http = HttpServer(
         ingest_app(engine.submit, auth, config.server, server_counts),
@@ -110,7 +114,7 @@ async def serve(config: Config) -> None:
     )
     # The page is served as its own section says, by the same server code and with the same time limits.
     page = HttpServer(
-        web_app(board, config.web, stopping.is_set),
+        web_app(board, config.web, stopping.is_set, desk),
         listen(config.web.host, config.web.port),
         replace(config.server, tls=Tls()),
         Counts(),
@@ -148,6 +152,19 @@ async def _checking(found: Control) -> None:
     while True:
         await asyncio.to_thread(found.check)
         await asyncio.sleep(_CHECK_S)
+
+
+def _desk(people: People, engine: Engine, board: Board, config: Config) -> Desk:
+    """Where people speak, and the page that shows what they said."""
+    desk = Desk(people, engine, config.remediate, board.published, config.engine.data_dir)
+    board.engine, board.words, board.notices = engine, partial(words, people), lambda: desk.notices
+
+    def publish() -> None:
+        desk.look()
+        board.publish()
+
+    engine.publish = publish
+    return desk
 
 
 def _grpc(engine: Engine, auth: Auth, config: Config, counts: Counts) -> list[Any]:

@@ -1,15 +1,16 @@
 """Which cluster is acted upon, and who says that we may: put together from the configuration."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edgeobs.actor import Actor
 from edgeobs.calls import Api
 from edgeobs.config import Config
 from edgeobs.hooks import Hooks
-from edgeobs.objects import Inventory
+from edgeobs.objects import Inventory, Ref
+from edgeobs.people import People
 from edgeobs.remediate import ClusterView, MemoryCluster, Switches
 from edgeobs.signals import SECOND, Counts
 
@@ -28,6 +29,8 @@ class Control:
     start: Callable[[], None] = lambda: None
     stop: Callable[[], None] = lambda: None
     check: Callable[[], None] = lambda: None  # asks whether it can be acted upon at all; waits for it
+    notes: Callable[[], Mapping[str, str]] | None = None  # of the ConfigMap by which people pause
+    control: Ref | None = None  # which one
 
 
 def control(config: Config) -> Control:
@@ -39,11 +42,31 @@ def control(config: Config) -> Control:
         twin = MemoryCluster(config.remediate, config.limits.max_nodes, time.time_ns)
         return Control(twin, twin, Switches)
     from edgeobs.kube.cluster import Cluster  # noqa: PLC0415  an extra
+    from edgeobs.kube.resources import CONTROL  # noqa: PLC0415
 
     cluster = Cluster(config.cluster.kubernetes)
     says = Elected(cluster)
     me = cluster.elector.terms.identity
-    return Control(Mirrored(cluster), cluster.live, says, me, cluster.start, cluster.stop, says.check)
+    return Control(
+        Mirrored(cluster),
+        cluster.live,
+        says,
+        me,
+        cluster.start,
+        cluster.stop,
+        says.check,
+        cluster.mirror.notes,
+        Ref("ConfigMap", cluster.namespace, CONTROL),
+    )
+
+
+def heard(config: Config, found: Control) -> tuple[Control, People]:
+    """The same, with what people say joined to what the election says."""
+    people = People(
+        config.engine.data_dir, config.remediate, found.switches, found.notes, found.api.call, found.control
+    )
+    people.open()
+    return replace(found, switches=people), people
 
 
 def actor(config: Config, found: Control, counts: Counts) -> Actor | None:

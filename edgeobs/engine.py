@@ -6,7 +6,8 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from concurrent.futures import Future
+from typing import NamedTuple, TypeVar
 
 import structlog
 from opentelemetry.trace import NoOpTracer, Tracer
@@ -25,6 +26,8 @@ log = structlog.get_logger("edgeobs.engine")
 Decode = Callable[[Delivery, int], Points]
 ParseAlerts = Callable[[Delivery], tuple[list[ExternalAlert], int]]
 
+T = TypeVar("T")
+
 _DURATION = "edgeobs_step_duration_seconds"
 _GREW = 1.1  # the table grew by a tenth: its objects are here to stay, keep the collector off them
 
@@ -35,6 +38,9 @@ class Job(NamedTuple):
     delivery: Delivery
     loop: asyncio.AbstractEventLoop
     answer: "asyncio.Future[Receipt]"
+
+
+Ask = Callable[[], None]
 
 
 class Engine:
@@ -85,7 +91,7 @@ class Engine:
         self.publish = publish
         self.on_news = on_news
         self._decode, self._parse_alerts, self._clock, self._tick_ns = decode, parse_alerts, clock, tick_ns
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Job | Ask | None] = queue.SimpleQueue()
         self._bytes_in = 0  # written by the event loop alone
         self._bytes_done = 0  # written by the engine's thread alone
         self._ticked_ns = 0
@@ -121,6 +127,19 @@ class Engine:
         self._jobs.put(job)
         return await job.answer
 
+    def ask(self, question: Callable[[], T], timeout_s: float) -> T:
+        """Let the engine's thread answer, and wait. Raises TimeoutError, and what the question raises."""
+        answer: Future[T] = Future()
+
+        def work() -> None:
+            try:
+                answer.set_result(question())
+            except Exception as error:  # noqa: BLE001  whatever it is, it is the asker's
+                answer.set_exception(error)
+
+        self._jobs.put(work)
+        return answer.result(timeout_s)
+
     def start(self) -> None:
         """Start the thread."""
         self._ticked_ns = self._clock()
@@ -145,8 +164,10 @@ class Engine:
                 job = self._jobs.get(timeout=min(max(wait_ns, 0), self._tick_ns) / SECOND)
             except queue.Empty:
                 job = None
-            if job is not None:
+            if isinstance(job, Job):
                 self._work(job)
+            elif job is not None:
+                job()
             elif self._stopping:
                 break
             if self._clock() - self._ticked_ns >= self._tick_ns or self._clock() < self._ticked_ns:

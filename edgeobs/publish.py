@@ -13,7 +13,7 @@ from edgeobs.keep import Keeper
 from edgeobs.pipeline import Pipeline
 from edgeobs.signals import SECOND, Counts, Incident
 from edgeobs.telemetry import Histogram, exposition
-from edgeobs.web import Node, Published, Status, Zone, node_state, zone_state
+from edgeobs.web import Node, Operation, Published, Said, Status, Zone, node_state, zone_state
 
 if TYPE_CHECKING:
     from edgeobs.engine import Engine
@@ -53,6 +53,8 @@ class Board:
         self._pipeline, self._keeper, self._counts, self._clock = pipeline, keeper, counts, clock
         self._decoder, self._dry_run, self._paused, self._open_score = decoder, dry_run, paused, open_score
         self.receivers: tuple[tuple[str, str], ...] = ()
+        self.words: Callable[[], tuple[Said, ...]] = tuple  # what people said of incidents
+        self.notices: Callable[[], tuple[str, ...]] = tuple  # what else an operator should know
         self.engine: Engine | None = None
         self._started_ns = clock()
         self._rate = (self._started_ns, 0, nan)  # since, scored then, samples a second before
@@ -92,7 +94,22 @@ class Board:
         incidents = [*self._pipeline.incidents.recent()[-_SHOWN:], *self._pipeline.incidents.active()]
         incidents.sort(key=lambda each: each.opened_ns, reverse=True)
         decisions = tuple(reversed(list(self._keeper.decisions)[-_SHOWN:]))
-        return Published(version, now, zones, tuple(incidents), decisions, self._status(now))
+        return Published(
+            version, now, zones, tuple(incidents), decisions, self._status(now), self._operations(),
+            self.words(),
+        )  # fmt: skip
+
+    def _operations(self) -> tuple[Operation, ...]:
+        known = list(self._pipeline.remediation.operations.values())
+        newest = sorted(known, key=lambda each: each.begun_ns, reverse=True)[:_SHOWN]
+        return tuple(
+            Operation(
+                each.id, each.action.verb, each.action.target, each.state, each.reason, each.action.incident,
+                each.begun_ns, each.updated_ns, each.deadline_ns, each.undoes, each.memo.get("helped"),
+                each.standing,
+            )
+            for each in newest
+        )  # fmt: skip
 
     def _zones(self) -> tuple[Zone, ...]:
         table = self._pipeline.table
@@ -131,7 +148,7 @@ class Board:
             rate = (pipeline.scored - scored) / ((now - since) / SECOND)
             self._rate = (now, pipeline.scored, rate)
         notices = [keeper.problem and f"incidents and decisions cannot be kept: {keeper.problem}"]
-        notices.append(keeper.snapshot_problem)
+        notices += [keeper.snapshot_problem, *self.notices()]
         failing = pipeline.detection.failing(now)
         notices += [f"detection goes on without {part}: {reason}" for part, reason in failing.items()]
         young = sum(beat.state == "young" for beat in pipeline.beats)
@@ -148,7 +165,8 @@ class Board:
             store_healthy=keeper.healthy,
             decoder=self._decoder,
             warm=f"{young} of {len(pipeline.beats)} nodes are new: learning what is normal" if young else "",
-            paused=self._paused,
+            paused=pipeline.switches().paused or ("paused in the configuration" if self._paused else ""),
+            approve=pipeline.remediation.settings.approve,
             dry_run=self._dry_run,
             open_score=self._open_score,
             notices=tuple(notice for notice in notices if notice),

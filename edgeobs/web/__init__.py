@@ -1,15 +1,36 @@
 """The page, the read-only API behind it, health and the exposition of edgeobs' own metrics."""
 
-from edgeobs.web.reader import Node, Published, Reader, State, Status, Zone, node_state, zone_state
+from edgeobs.web.reader import (
+    Desk,
+    Explained,
+    Node,
+    Operation,
+    Published,
+    Reader,
+    Refused,
+    Said,
+    State,
+    Status,
+    Step,
+    Zone,
+    node_state,
+    zone_state,
+)
 from edgeobs.web.settings import Settings
 
 __all__ = [
+    "Desk",
+    "Explained",
     "Node",
+    "Operation",
     "Published",
     "Reader",
+    "Refused",
+    "Said",
     "Settings",
     "State",
     "Status",
+    "Step",
     "Zone",
     "node_state",
     "zone_state",

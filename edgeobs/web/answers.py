@@ -11,17 +11,23 @@ from edgeobs.web import reader
 from edgeobs.web.models import (
     Action,
     Check,
+    Control,
     Decision,
     Evidence,
+    Explanation,
     Fleet,
     Incident,
     IncidentDetail,
     Node,
+    Operation,
     Part,
     Place,
     Point,
     Receiver,
     Status,
+    Step,
+    Story,
+    Word,
     Zone,
     ZoneNodes,
 )
@@ -161,6 +167,63 @@ def decision(published: signals.Decision) -> Decision:
             incident_id=action.incident,
         ),
         checks=tuple(Check(**check._asdict()) for check in published.checks),
+    )
+
+
+def operation(published: reader.Operation) -> Operation:
+    """What is being done, or was."""
+    where = published.place.node or f"zone {published.place.zone}"
+    reason = f": {published.reason}" if published.reason else ""
+    return Operation(
+        id=published.id,
+        text=f"{published.verb} {where}: {published.state}{reason}",
+        verb=published.verb,
+        target=place(published.place),
+        state=published.state,
+        reason=published.reason,
+        incident_id=published.incident,
+        begun_s=seconds(published.begun_ns),
+        updated_s=seconds(published.updated_ns),
+        deadline_s=seconds(published.deadline_ns),
+        undoes=published.undoes,
+        helped=published.helped,
+        standing=published.standing,
+    )
+
+
+def story(steps: Iterable[reader.Step]) -> Story:
+    """What was done, step by step."""
+    return Story(
+        steps=tuple(Step(at_s=seconds(each.at_ns), kind=each.kind, text=each.text) for each in steps)
+    )
+
+
+def word(published: reader.Said) -> Word:
+    """What a person said of an incident."""
+    return Word(
+        what="veto" if published.what == "veto" else "approve",
+        by=published.by,
+        why=published.why,
+        at_s=seconds(published.at_ns),
+        until_s=seconds(published.until_ns),
+        incident_id=published.incident,
+        verb=published.verb,
+    )
+
+
+def control(published: reader.Published, how: str) -> Control:
+    """What people said; ``how`` they could say more here, empty where they may."""
+    status = published.status
+    words = tuple(word(each) for each in published.words)
+    return Control(changeable=not how, how=how, paused=status.paused, approve=status.approve, words=words)
+
+
+def explanation(published: reader.Explained) -> Explanation:
+    """What would be done about a node."""
+    return Explanation(
+        facts=dict(published.facts),
+        proposed=tuple(decision(each) for each in published.proposed),
+        verbs=tuple(decision(each) for each in published.verbs),
     )
 
 

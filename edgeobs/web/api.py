@@ -13,20 +13,27 @@ from edgeobs import __version__
 from edgeobs.signals import IncidentState
 from edgeobs.web import answers, models
 from edgeobs.web.protect import Protect, read_token
-from edgeobs.web.reader import Reader
+from edgeobs.web.reader import Desk, Reader
 from edgeobs.web.settings import Settings
+from edgeobs.web.speaking import speaking
 from edgeobs.web.stream import EventStream, Streams
 
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-ABOUT = """What edgeobs sees and decides, read-only. Times are Unix seconds. Numbers that are not finite are
-null. Scores are in decades: −log₁₀ of the probability of something as surprising by chance."""
+ABOUT = """What edgeobs sees and decides; people pause, approve and veto here. Times are Unix seconds. Numbers
+that are not finite are null. Scores are in decades: −log₁₀ of the probability of something as surprising
+by chance."""
 _LIST = TypeAdapter(list[Any])
 
 
 def web_app(
-    reader: Reader, settings: Settings | None = None, stopping: Callable[[], bool] = lambda: False
+    reader: Reader,
+    settings: Settings | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+    desk: Desk | None = None,
 ) -> FastAPI:
     """The web application of a reader; ValueError when there is no token in the token file.
+
+    Without a ``desk`` nobody can say or ask anything.
 
     Live pages end within a second of ``stopping()`` being true, which lets a server shut down.
     """
@@ -42,6 +49,7 @@ def web_app(
     )
     app.add_middleware(Protect, token=token, allowed_hosts=settings.allowed_hosts)
     _api(app, reader)
+    speaking(app, reader, desk, token)
     _live(app, Streams(reader, settings, stopping))
     _machines(app, reader)
     _page(app)
@@ -86,6 +94,13 @@ def _api(app: FastAPI, reader: Reader) -> None:
     ) -> Response:
         """What the guard made of proposed actions, newest first."""
         return _json(request, [answers.decision(each) for each in reader.published().decisions[:limit]])
+
+    @app.get("/api/v1/operations", response_model=list[models.Operation], tags=["decisions"])
+    async def operations(
+        request: Request, limit: Annotated[int, Query(ge=1, le=1000, description="At most so many.")] = 100
+    ) -> Response:
+        """What is being done to the cluster, or was, newest first."""
+        return _json(request, [answers.operation(each) for each in reader.published().operations[:limit]])
 
     @app.get("/api/v1/status", response_model=models.Status, tags=["status"])
     async def status(request: Request) -> Response:

@@ -3,7 +3,7 @@
 from math import isfinite
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
 from edgeobs.signals import HeartState, IncidentState, Verb, Verdict
 from edgeobs.web.reader import State
@@ -213,6 +213,110 @@ class Decision(Model):
     checks: tuple[Check, ...]
 
 
+class Operation(Model):
+    """An allowed decision being carried out, or that was."""
+
+    id: str
+    """Of the decision."""
+    text: str
+    """One line: ``cordon edge-7: verifying: cordoned``."""
+    verb: Verb
+    target: Place
+    state: Literal["intended", "working", "verifying", "done", "failed", "cancelled", "undone"]
+    """``verifying``: complete, and it is watched whether it helps; the last four are final."""
+    reason: str
+    incident_id: str
+    begun_s: Seconds
+    updated_s: Seconds
+    deadline_s: Seconds
+    """Nothing is done for it after this."""
+    undoes: str
+    """The operation whose marks it takes back; empty: none."""
+    helped: bool | None
+    """Whether it helped; null: not known."""
+    standing: bool
+    """Whether marks of it are on the cluster."""
+
+
+class Step(Model):
+    """One line of the journal."""
+
+    at_s: Seconds
+    kind: Literal["intent", "call", "answer", "wait", "state"]
+    """A ``call`` is on record before it is made, its ``answer`` after."""
+    text: str
+
+
+class Story(Model):
+    """What was done, step by step."""
+
+    steps: tuple[Step, ...]
+
+
+class Word(Model):
+    """What a person said of an incident and is in force."""
+
+    what: Literal["approve", "veto"]
+    by: str
+    why: str
+    at_s: Seconds
+    until_s: Seconds
+    """When an approval no longer counts; null: it lasts as long as the incident."""
+    incident_id: str
+    verb: str
+    """What is approved; empty: whatever the incident asks for."""
+
+
+class Why(BaseModel):
+    """The reason that goes on record with a word."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    why: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=512)]
+    """For those who look later."""
+
+
+class Approval(Why):
+    """The same, and of what."""
+
+    verb: Verb | None = None
+    """The action that is approved; null: whatever the incident asks for."""
+
+
+class Control(Model):
+    """What people said, and whether they may say anything here."""
+
+    changeable: bool
+    """Whether words are taken: only where the page has a token."""
+    how: str
+    """How to let people speak here; empty where they may."""
+    paused: str
+    """Why everything is held; empty: it is not."""
+    approve: tuple[Verb, ...]
+    """Actions that wait for an approval."""
+    words: tuple[Word, ...]
+
+
+class Heard(Model):
+    """A word that is in force now."""
+
+    by: str
+    """Who is taken to have said it: the user name of HTTP basic authentication."""
+    note: str
+    """What else there is to know, such as that it could not be written down; empty: nothing."""
+
+
+class Explanation(Model):
+    """What would be done about a node now, and what every rule of the guard says of it."""
+
+    facts: dict[str, str]
+    """What is known of the node."""
+    proposed: tuple[Decision, ...]
+    """What policies propose for its incidents now, as it would be decided now."""
+    verbs: tuple[Decision, ...]
+    """Every other action, as it would be decided were it proposed."""
+
+
 class Receiver(Model):
     """An address that senders may send to."""
 
@@ -247,8 +351,10 @@ class Status(Model):
     """How requests are decoded: ``numba`` (fast) or ``upb``."""
     warm: str
     """What is still warming up; empty when nothing is."""
-    paused: bool
-    """Whether every action is paused."""
+    paused: str
+    """Why every action is paused, and who said so; empty: nothing is."""
+    approve: tuple[Verb, ...]
+    """Actions that wait for a person's approval."""
     dry_run: bool
     """Whether actions are only decided, never done."""
     open_score: Number
@@ -283,7 +389,10 @@ class Change(Model):
 
     version: int
     now_s: Seconds
-    set: dict[Literal["status", "zones", "nodes", "incidents", "decisions"], dict[str, object]]
+    set: dict[
+        Literal["status", "zones", "nodes", "incidents", "decisions", "operations", "words"],
+        dict[str, object],
+    ]
     """Section → id → the new value, as the other routes answer it (the status has the id ``""``)."""
-    gone: dict[Literal["zones", "nodes", "incidents", "decisions"], tuple[str, ...]]
+    gone: dict[Literal["zones", "nodes", "incidents", "decisions", "operations", "words"], tuple[str, ...]]
     """Section → ids that are no more."""

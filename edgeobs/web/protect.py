@@ -1,6 +1,12 @@
-"""Who may read, how, and what browsers are told to refuse. Read-only: nothing here changes anything."""
+"""Who may read and who may speak, how, and what browsers are told to refuse.
+
+Whatever changes anything is a POST with the token, never from another site: a browser sends the password it
+knows along with whatever any page makes it send, so the request must also say where it comes from, and carry
+a header that no form can make and no other site may add.
+"""
 
 import hmac
+import re
 from base64 import b64decode
 from collections.abc import Collection
 from ipaddress import ip_address
@@ -10,6 +16,17 @@ from typing import NamedTuple
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+SPOKEN = re.compile(
+    r"/api/v1/(?:remediation/(?:pause|resume)|incidents/[^/]{1,200}/(?:approve|veto))", re.ASCII
+)
+"""Paths to which a person's word may be posted; all else is only read."""
+
+MARK = "X-Edgeobs-Word"
+"""A header that every POST carries, with any value."""
+
+MOST_BYTES = 8192
+"""Of a POST's body."""
 
 PROBES = frozenset({"/healthz", "/readyz"})
 """What an orchestrator asks from outside, without a name or token: answers yes or no and why."""
@@ -74,31 +91,55 @@ def host_name(header: str) -> str:
     return name.partition(":")[0]
 
 
-def given_token(authorization: str) -> str:
-    """The token of an Authorization header: bearer, or the password of basic; empty when there is none."""
+def given(authorization: str) -> tuple[str, str]:
+    """Name and token of an Authorization header: bearer has no name; both empty when there is none."""
     scheme, _, rest = authorization.partition(" ")
     if scheme.lower() == "bearer":
-        return rest.strip()
+        return "", rest.strip()
     if scheme.lower() != "basic":
-        return ""
+        return "", ""
     try:
-        return b64decode(rest.strip(), validate=True).decode("utf-8").partition(":")[2]
+        name, _, token = b64decode(rest.strip(), validate=True).decode("utf-8").partition(":")
     except ValueError:
-        return ""
+        return "", ""
+    return name, token
 
 
-def refusal(method: str) -> Refusal | None:
+def refusal(method: str, path: str) -> Refusal | None:
     """Why such a request is refused whoever asks; None when it is not."""
+    if method == "POST" and SPOKEN.fullmatch(path):
+        return None
     if method not in {"GET", "HEAD"}:
         return Refusal(405, "only GET and HEAD: nothing can be changed here", (("Allow", "GET, HEAD"),))
+    return None
+
+
+def mute(token: str) -> str:
+    """Why nobody may change anything; empty: whoever has the token may."""
+    return "" if token else "to pause, approve or veto here, set web.token_file: the page then asks for it"
+
+
+def forged(headers: Headers) -> Refusal | None:
+    """Why a POST may not be what a person meant; None when it is."""
+    site, origin, host = (headers.get(name, "") for name in ("sec-fetch-site", "origin", "host"))
+    if site not in {"", "same-origin"} or (origin and origin.partition("://")[2].lower() != host.lower()):
+        return Refusal(403, "sent by another site")
+    if MARK.lower() not in headers:
+        return Refusal(403, f"without the header {MARK} it may come from another site's form")
+    if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        return Refusal(415, "expected application/json")
+    length = headers.get("content-length", "")
+    if not length.isdecimal():
+        return Refusal(411, "expected a Content-Length")
+    if int(length[:9]) > MOST_BYTES:
+        return Refusal(413, f"larger than {MOST_BYTES} bytes")
     return None
 
 
 def stranger(client: str, headers: Headers, token: str, allowed_hosts: Collection[str]) -> Refusal | None:
     """Why this client is refused; None when it is not. Without a token: only loopback, under a known name."""
     if token:
-        given = given_token(headers.get("authorization", ""))
-        if hmac.compare_digest(given.encode(), token.encode()):
+        if hmac.compare_digest(given(headers.get("authorization", ""))[1].encode(), token.encode()):
             return None
         challenge = 'Basic realm="edgeobs", charset="UTF-8", Bearer realm="edgeobs"'
         return Refusal(
@@ -137,11 +178,16 @@ class Protect:
                 await send(message)
 
         client = (scope.get("client") or ("", 0))[0]
-        refused = refusal(scope["method"])
+        headers, speaks = Headers(scope=scope), scope["method"] == "POST"
+        refused = refusal(scope["method"], scope["path"])
+        if refused is None and speaks and (reason := mute(self.token)):
+            refused = Refusal(403, reason)
         if refused is None and scope["path"] not in PROBES:
-            refused = stranger(client, Headers(scope=scope), self.token, self.allowed_hosts)
+            refused = stranger(client, headers, self.token, self.allowed_hosts)
+        if refused is None and speaks:
+            refused = forged(headers)
         if refused is not None:
             answer = JSONResponse({"detail": refused.reason}, refused.status, dict(refused.headers))
             await answer(scope, receive, headed)
         else:
-            await self.app({**scope, "method": "GET"}, receive, headed)
+            await self.app({**scope, "method": "POST" if speaks else "GET"}, receive, headed)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import nan
 from typing import Literal, NamedTuple, Protocol
 
-from edgeobs.signals import Decision, HeartState, Incident, Resource
+from edgeobs.signals import Decision, HeartState, Incident, Resource, Verb
 
 State = Literal["ok", "learning", "late", "retired", "abnormal", "silent"]
 """Of a node or zone at a glance, least to most worrying (`WORRY` has the order)."""
@@ -52,11 +52,83 @@ class Status:
     store_healthy: bool = True
     decoder: str = ""
     warm: str = ""  # what is not yet warm, for people; empty when everything is
-    paused: bool = False
+    paused: str = ""  # why everything is held, and who said so; empty: it is not
+    approve: tuple[Verb, ...] = ()  # verbs that wait for a person's approval
     dry_run: bool = True
     open_score: float = nan  # decades at which an incident opens: the line in the score plots
     notices: tuple[str, ...] = ()  # what an operator should know: "the disk is full: …"
     receivers: tuple[tuple[str, str], ...] = ()  # protocol → address: what an empty page tells senders
+
+
+class Operation(NamedTuple):
+    """An allowed decision being carried out, or that was."""
+
+    id: str  # of the decision
+    verb: Verb
+    place: Resource
+    state: Literal["intended", "working", "verifying", "done", "failed", "cancelled", "undone"]
+    reason: str  # of the state, for people
+    incident: str
+    begun_ns: int
+    updated_ns: int
+    deadline_ns: int
+    undoes: str = ""  # the operation whose marks it takes back
+    helped: bool | None = None  # None: not known yet
+    standing: bool = False  # whether marks of it are on the cluster
+
+
+class Step(NamedTuple):
+    """One line of what was done, as the journal has it."""
+
+    at_ns: int
+    kind: Literal["intent", "call", "answer", "wait", "state"]
+    text: str
+
+
+class Said(NamedTuple):
+    """A person's word in force."""
+
+    what: Literal["pause", "approve", "veto"]
+    by: str
+    why: str
+    at_ns: int
+    incident: str = ""
+    verb: str = ""  # what is approved; empty: whatever the incident asks for
+    until_ns: int = 0  # 0: as long as the incident lasts, or until resumed
+
+
+class Explained(NamedTuple):
+    """What would be done about a node now, and what every rule says of it."""
+
+    facts: tuple[tuple[str, str], ...]  # what is known of the node, for people
+    proposed: tuple[Decision, ...]  # what policies propose for its incidents now
+    verbs: tuple[Decision, ...]  # of every other verb, were it proposed
+
+
+class Refused(Exception):
+    """Why what was asked for is not done."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status, self.reason = status, reason
+
+
+class Desk(Protocol):
+    """Where people speak and ask. Called from threads that may wait; all raise Refused."""
+
+    def say(
+        self, what: Literal["pause", "resume", "approve", "veto"], by: str, why: str, incident: str, verb: str
+    ) -> str:
+        """Put a word in force, durable; what else there is to know about it."""
+        ...
+
+    def steps(self, operation: str) -> list[Step]:
+        """All that was done of an operation, in order."""
+        ...
+
+    def explain(self, node: str, cluster: str | None) -> Explained:
+        """What would be done about a node now; ``cluster`` None: whichever has it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +141,8 @@ class Published:
     incidents: tuple[Incident, ...]  # newest first, bounded
     decisions: tuple[Decision, ...]  # newest first, bounded
     status: Status
+    operations: tuple[Operation, ...] = ()  # newest first, bounded
+    words: tuple[Said, ...] = ()  # in force, of incidents
 
 
 class Reader(Protocol):

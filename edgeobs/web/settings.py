@@ -19,7 +19,8 @@ class Settings:
 
     token_file: Path | None = None
     """A file with the token that every reader must give: as a bearer token, or as the password of HTTP basic
-    authentication with any user name. Without it only this machine is served."""
+    authentication with any user name, which is taken for who speaks. Without it only this machine is served,
+    and nobody can pause, approve or veto over it."""
 
     allowed_hosts: tuple[str, ...] = ()
     """Names, besides ``localhost`` and the loopback addresses, under which the page may be asked for while

@@ -8,7 +8,10 @@ from pydantic import BaseModel
 
 from edgeobs.signals import Decision, Incident
 from edgeobs.web import answers
-from edgeobs.web.reader import Node, Published
+from edgeobs.web.reader import Node, Operation, Published, Said
+
+Thing = Node | Incident | Decision | Operation | Said
+_PLAIN = (Node, Operation, Said)  # small: made anew each time, and compared
 
 Items = dict[str, tuple[object, str]]
 """Id → what it was made of, and its JSON."""
@@ -34,6 +37,8 @@ def view(published: Published, before: View | None) -> View:
         "nodes": _items([(answers.node_id(node.place), node) for node in nodes], old.get("nodes", {})),
         "incidents": _items([(each.id, each) for each in published.incidents], old.get("incidents", {})),
         "decisions": _items([(each.id, each) for each in published.decisions], old.get("decisions", {})),
+        "operations": _items([(each.id, each) for each in published.operations], old.get("operations", {})),
+        "words": _items([(_key(each), each) for each in published.words], old.get("words", {})),
     }
     return View(published.version, published.now_ns, sections)
 
@@ -55,16 +60,20 @@ def _changed(old: Items, new: Items) -> str:
     )
 
 
-def _items(things: list[tuple[str, Node | Incident | Decision]], old: Items) -> Items:
+def _key(word: Said) -> str:
+    return f"{word.what} {word.incident} {word.verb} {word.by}"
+
+
+def _items(things: list[tuple[str, Thing]], old: Items) -> Items:
     items: Items = {}
     for key, thing in things:
         known = old.get(key)
-        same = known is not None and (known[0] is thing or (isinstance(thing, Node) and known[0] == thing))
+        same = known is not None and (known[0] is thing or (isinstance(thing, _PLAIN) and known[0] == thing))
         items[key] = known if known and same else (thing, _answer(thing).model_dump_json())
     return items
 
 
-def _answer(thing: Node | Incident | Decision) -> BaseModel:
+def _answer(thing: Thing) -> BaseModel:
     match thing:
         case Node():
             return answers.node(thing)
@@ -72,6 +81,10 @@ def _answer(thing: Node | Incident | Decision) -> BaseModel:
             return answers.incident(thing)
         case Decision():
             return answers.decision(thing)
+        case Operation():
+            return answers.operation(thing)
+        case Said():
+            return answers.word(thing)
 
 
 def _quiet(node: Node) -> Node:

@@ -15,12 +15,13 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.datastructures import Headers
 
 from edgeobs.signals import HeartState, Resource
-from edgeobs.web import Node, Published, Settings, Status, Zone, node_state, zone_state
+from edgeobs.web import Node, Published, Settings, Status, Zone, node_state, protect, zone_state
 from edgeobs.web.answers import node_id
 from edgeobs.web.api import web_app
-from edgeobs.web.protect import given_token, host_name, is_loopback, read_token
+from edgeobs.web.protect import SPOKEN, host_name, is_loopback, read_token
 from edgeobs.web.view import change, view
 
 
@@ -216,8 +217,10 @@ def test_a_token_file_without_a_token_is_an_error(canned: Canned, tmp_path: Path
 
 @given(st.text())
 def test_headers_never_crash_the_guard(text: str) -> None:
-    assert isinstance(given_token(text), str)
-    assert isinstance(given_token(f"basic {text}"), str)
+    assert all(isinstance(each, str) for each in protect.given(text))
+    assert all(isinstance(each, str) for each in protect.given(f"basic {text}"))
+    latin = text.encode("latin-1", "replace").decode("latin-1")
+    assert protect.forged(Headers({"host": latin, "origin": latin, "content-length": latin}))
     assert isinstance(is_loopback(host_name(text)), bool)
 
 
@@ -230,8 +233,13 @@ def test_openapi_describes_what_is_answered(canned: Canned) -> None:
         "/readyz",
         "/metrics",
     } <= set(api["paths"])
-    assert all(set(path) == {"get"} for path in api["paths"].values())
-    assert all(path["get"]["description"] for path in api["paths"].values())
+    assert all(path[verb]["description"] for path in api["paths"].values() for verb in path)
+    changes = {name for name, path in api["paths"].items() if set(path) != {"get"}}
+    assert changes == {
+        *(f"/api/v1/remediation/{word}" for word in ("pause", "resume")),
+        *(f"/api/v1/incidents/{{incident_id}}/{word}" for word in ("approve", "veto")),
+    }
+    assert all(SPOKEN.fullmatch(name.replace("{incident_id}", "inc-1")) for name in changes)
     assert "decades" in api["components"]["schemas"]["Node"]["properties"]["score"]["description"]
     for path in ("/docs", "/redoc"):  # they would load their scripts from elsewhere
         assert ask(canned, path).status_code == 404

@@ -263,7 +263,10 @@ def test_every_text_has_contrast(visit: Open, canned: Canned, scheme: str) -> No
     """WCAG 2.2, 1.4.3: at least 4.5 to 1, for every text shown."""
     canned.publish(
         status=replace(
-            canned.now.status, paused=True, warm="learning: 24 of 60 s", notices=("the disk is full",)
+            canned.now.status,
+            paused="paused by ada",
+            warm="learning: 24 of 60 s",
+            notices=("the disk is full",),
         )
     )
     page = visit(color_scheme=scheme, reduced_motion="reduce")
