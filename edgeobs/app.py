@@ -55,7 +55,6 @@ async def serve(config: Config) -> None:
     )  # the event loop waits for the engine's thread at most so long, and it for it
     loop = asyncio.get_running_loop()
     found, people = heard(config, control(config))
-    people.open()
     core = build(config, found.view, found.switches)
     auth = Auth(config.server, config.limits)
     decoders = Decoders(core.interner)

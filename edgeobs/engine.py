@@ -17,7 +17,7 @@ from edgeobs.catalogue import METRICS
 from edgeobs.ingest.delivery import Delivery, Overloaded, Receipt, Unavailable
 from edgeobs.keep import Keeper
 from edgeobs.pipeline import Outputs, Pipeline
-from edgeobs.remediate.conductor import Seen
+from edgeobs.remediate.reading import Seen
 from edgeobs.signals import SECOND, Counts, Decision, ExternalAlert, Incident, Points
 from edgeobs.telemetry import Histogram
 

@@ -11,9 +11,6 @@ from edgeobs.objects import Ref
 CONTROL = "edgeobs-control"
 """The ConfigMap in our namespace by which whoever has kubectl may pause: ``paused``, ``reason``, ``by``."""
 
-CONTROL = "edgeobs-control"
-"""The ConfigMap in our namespace by which everybody with kubectl may pause: ``data.paused``, ``reason``, ``by``."""
-
 LEASES = "kube-node-lease"
 """The namespace of the nodes' Leases."""
 
