@@ -45,6 +45,7 @@ class Record(NamedTuple):
     renewed: str  # opaque here
     released: str
     acquired: str
+    uid: str
 
 
 class Fence(NamedTuple):
@@ -78,7 +79,7 @@ class Seat:
         return not self.looked or self.record is None or self.record.holder != terms.identity
 
 
-_NOBODY = Record("", -1, 0, "", "", "", "")
+_NOBODY = Record("", -1, 0, "", "", "", "", "")
 
 
 def read(found: Json | None) -> Record | None:
@@ -94,6 +95,7 @@ def read(found: Json | None) -> Record | None:
         renewed=str(spec.get("renewTime") or ""),
         released=str((meta.get("annotations") or {}).get(RELEASED) or ""),
         acquired=str(spec.get("acquireTime") or ""),
+        uid=str(meta.get("uid") or ""),
     )
 
 
@@ -122,12 +124,12 @@ def ask(seat: Seat, terms: Terms, now_ns: int, wall_ns: int) -> tuple[Seat, Call
         return replace(seat, claim_ns=_later(now_ns, terms)), call
     if record.holder == terms.identity:
         body = _lease(terms, record, wall_ns)
-        return seat, Call("update", terms.lease, body, record.version, says="renew the Lease")
+        return seat, _update(terms, record, body, "renew")
     over = now_ns >= _free_ns(seat, terms)
     if record.holder and not over:
         return seat, None
     let_go = not record.holder and record.released == str(record.transitions)
-    call = Call("update", terms.lease, _lease(terms, record, wall_ns), record.version, says="take the Lease")
+    call = _update(terms, record, _lease(terms, record, wall_ns), "take")
     return replace(seat, claim_ns=now_ns if over or let_go else _later(now_ns, terms)), call
 
 
@@ -147,10 +149,13 @@ def told(seat: Seat, call: Call, answer: Answer, terms: Terms, sent_ns: int, now
     if not answer.ok or seat.claim_ns is None:
         # Another's, gone, refused or unknown. What leave to act there is runs out by itself.
         return replace(seat, looked=seat.looked and answer.status not in {404, 409})
-    record = read({"spec": call.body["spec"], "metadata": {"resourceVersion": answer.version}})
+    record = read({
+        "spec": call.body["spec"],
+        "metadata": {"resourceVersion": answer.version, "uid": call.ref.uid},
+    })  # fmt: skip
     until_ns = sent_ns + int(terms.renew_s * SECOND)
     fence = Fence(terms.identity, record.transitions if record else 0, seat.claim_ns, until_ns)
-    return replace(seat, record=record, seen_ns=now_ns, looked=True, fence=fence)
+    return replace(seat, record=record, seen_ns=now_ns, looked=bool(call.ref.uid), fence=fence)
 
 
 def release(seat: Seat, terms: Terms, now_ns: int, wall_ns: int) -> tuple[Seat, Call | None]:
@@ -162,7 +167,13 @@ def release(seat: Seat, terms: Terms, now_ns: int, wall_ns: int) -> tuple[Seat, 
     spec = _lease(terms, record, wall_ns)["spec"] | {"holderIdentity": "", "leaseDurationSeconds": 1}
     marks = {RELEASED: str(record.transitions)} if now_ns >= fence.from_ns else {}
     body = {"metadata": {"annotations": marks}, "spec": spec}
-    return without, Call("update", terms.lease, body, record.version, says="release the Lease")
+    return without, _update(terms, record, body, "release")
+
+
+def _update(terms: Terms, record: Record, body: Json, does: str) -> Call:
+    """With the UID too: the API server creates a Lease that an update does not find, whatever its version."""
+    lease = terms.lease._replace(uid=record.uid)
+    return Call("update", lease, body, record.version, says=f"{does} the Lease")
 
 
 def _lease(terms: Terms, record: Record, wall_ns: int) -> dict[str, Any]:

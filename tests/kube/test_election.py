@@ -29,15 +29,16 @@ class Store:
 
     def put(self, body: Any) -> Answer:
         self.version += 1
-        meta = dict(body.get("metadata") or {}) | {"resourceVersion": str(self.version)}
+        uid = self.lease["metadata"]["uid"] if self.lease else f"l{self.version}"
+        meta = dict(body.get("metadata") or {}) | {"resourceVersion": str(self.version), "uid": uid}
         self.lease = {"metadata": meta, "spec": dict(body["spec"])}
         return Answer(200, version=str(self.version))
 
     def call(self, call: Call) -> Answer:
         if call.verb == "create":
             return Answer(409, "AlreadyExists") if self.lease else self.put(call.body)
-        if self.lease is None:
-            return Answer(404, "NotFound")
+        if self.lease is None:  # an update creates, unless it names another UID than none
+            return Answer(409, "Conflict") if call.ref.uid else self.put(call.body)
         if call.version != self.lease["metadata"]["resourceVersion"]:
             return Answer(409, "Conflict")
         return self.put(call.body)
@@ -328,3 +329,17 @@ def test_a_seat_that_was_lost_and_came_back_by_somebodys_hand_is_not_acted_from_
             seat = elected("a", store, 30 * S, seat)
     assert seat.fence
     assert not seat.fence.holds(38 * S)
+
+
+def test_a_lease_that_was_deleted_twice_is_not_brought_back_by_an_old_holders_renewal() -> None:
+    store, a, b = Store(), Seat(), Seat()
+    for second in range(0, 20, 2):
+        a = elected("a", store, second * S, a)
+    store.lease = None
+    for second in range(20, 50, 2):
+        b = elected("b", store, second * S, b)
+    assert b.fence
+    assert b.fence.holds(49 * S)
+    store.lease = None
+    a = elected("a", store, 49 * S, a)
+    assert a.fence is None or not a.fence.holds(49 * S)

@@ -179,6 +179,20 @@ def test_what_is_not_permitted_is_said(cluster: Cluster, control_plane: ControlP
     stranger.stop()
 
 
+def test_an_update_brings_no_deleted_lease_back(cluster: Cluster, api: Api) -> None:
+    """Which the API server does where only the version is given."""
+    api.delete(LEASE)
+    ref = Ref("Lease", "edgeobs", "edgeobs")
+    body = {"spec": {"holderIdentity": "a"}}
+    assert cluster.live.call(Call("create", ref, body)).ok
+    made = cluster.live.raw(ref)
+    assert made
+    uid, version = made["metadata"]["uid"], made["metadata"]["resourceVersion"]
+    api.delete(LEASE)
+    assert cluster.live.call(Call("update", ref._replace(uid=uid), body, version)).status == 409
+    assert cluster.live.raw(ref) is None
+
+
 def test_two_electors_and_somebody_who_meddles(cluster: Cluster, api: Api) -> None:
     """Sampled all along: never two who may act."""
     api.delete(LEASE)
