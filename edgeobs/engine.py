@@ -98,6 +98,7 @@ class Engine:
         self._frozen_at = 0
         self._stopping = False
         self._taken_up = False
+        self._saw_ns = 0  # when the actor was told last what telemetry says
         self.open = False  # what was kept is restored
         self._thread = threading.Thread(target=self._run, name="edgeobs-engine", daemon=True)
 
@@ -242,7 +243,8 @@ class Engine:
         for operation in self.actor.news():
             self.pipeline.told(operation, now)
             self.keeper.told(operation)
-        if self.actor.busy:
+        if self.actor.busy and not 0 <= now - self._saw_ns < SECOND:
+            self._saw_ns = now
             self.actor.see(self._seen())
 
     def _tick(self) -> None:

@@ -66,7 +66,7 @@ def uncordon(operation: Operation, facts: Facts, now_ns: int) -> Next:  # noqa: 
 def cordon_call(operation: Operation, facts: Facts, node: Node, now_ns: int) -> Call:
     """The patch that cordons a node; for every procedure that begins with it."""
     wanted = marks.cordon_taint(operation.action.incident)
-    says = f"cordon {node.name}: {operation.action.reason}"
+    says = f"cordon {node.name}"
     return marks.put(node, wanted, _notes(operation, facts, now_ns), unschedulable=True, says=says)
 
 
