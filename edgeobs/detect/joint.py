@@ -10,7 +10,7 @@ The mathematics is in docs/detection.md; in short, for the series on seat j of D
 Functions of scalars and of a tick, which compiled code calls too (`joint_kernel`); `algebra` has the rest.
 """
 
-from math import log, sqrt
+from math import log, log10, sqrt
 
 import numpy as np
 
@@ -64,8 +64,10 @@ WARM, FIRST = 15, 32  # ticks before the first score; before the first inverse i
 USUAL, FEW = 1.1, 0.7  # what a node's surprise is 1 % of the time: USUAL + FEW/√D
 LOW = 0.2  # which quantile of a node's surprise is its base
 BASE_STEP, BASE_PRIOR, BASE_MEMORY = 3.0, 60.0, 5000.0  # how fast that is learned, by ticks seen
-SHARE, PRIOR = 0.01, 100.0  # of its tail: how much of all it is; trust in the prior, runs
+SHARE, PRIOR = 0.02, 20.0  # runs a tick that reach into its tail; trust in the prior excess, runs
+SPEED, STRIDE = 1e4, 0.2  # trust in the prior threshold, ticks; how fast that moves, relative
 DECADE = log(10.0)
+BEGIN = -log10(SHARE)  # decades at the threshold
 MOST_PEAK = 2 * DECADE  # mean excesses: no run teaches the tail more than two decades beyond
 MOST = 20.0
 LEAST = 1e-150
@@ -250,17 +252,23 @@ def beside_base(own: Floats, mean: float, seen: int) -> float:
 
 
 def calibrate(own: Floats, raw: float) -> float:
-    """Decades of a node's surprise by the tail of its own past, which then learns it; a run counts once."""
-    over, excess = raw - own[THRESHOLD], own[EXCESS]
-    score = 2.0 + over / excess / DECADE if over > 0 else 2.0 * raw / own[THRESHOLD]
+    """Decades of a node's surprise by the tail of its own past, which then learns it; a run counts once.
+
+    Beyond the threshold it falls off as a power, whose index is Hill's (1975): the mean of the logarithms.
+    """
+    threshold, excess, over = own[THRESHOLD], own[EXCESS], 0.0
+    score = BEGIN * raw / threshold
+    if raw > threshold:
+        over = log(raw / threshold)
+        score = BEGIN + over / excess / DECADE
     own[SEEN] += 1.0
-    step = excess / (own[SEEN] + PRIOR / SHARE)
+    step = STRIDE * threshold / (own[SEEN] + SPEED)
     if over > 0:
         if own[PEAK] < 0:
             own[THRESHOLD] += step * (1.0 / SHARE - 1.0)
         own[PEAK] = max(own[PEAK], over)
     else:
-        own[THRESHOLD] = max(own[THRESHOLD] - step, 1e-3)
+        own[THRESHOLD] = max(threshold - step, 1e-3)
         if own[PEAK] >= 0:
             own[RUNS] += 1.0
             own[EXCESS] += (min(own[PEAK], MOST_PEAK * excess) - excess) / (own[RUNS] + PRIOR)

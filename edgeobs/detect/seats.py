@@ -31,8 +31,8 @@ from edgeobs.signals import Floats, Int32s, Int64s
 
 COMMON = 1.2
 """A node's mean surprise that asks for no explanation."""
-BEYOND = 0.2
-"""Mean excess of a node's surprise over its threshold, before anything is known of it."""
+TAIL, BEYOND = 0.9, 0.085
+"""Where the tail of a node's surprise begins, and its mean logarithm beyond, while nothing is known of it."""
 _ROOM = 8  # seats of a node that is new
 _APART = 37  # turns from one node to the next
 
@@ -69,7 +69,7 @@ class Node(NamedTuple):
         )  # fmt: skip
         node.stamps[:, SERIES] = -1
         node.clock[WAITING], node.clock[TURN] = -1, turn(number)
-        node.own[BASE], node.own[THRESHOLD], node.own[EXCESS], node.own[PEAK] = COMMON, 1.0, BEYOND, -1.0
+        node.own[BASE], node.own[THRESHOLD], node.own[EXCESS], node.own[PEAK] = COMMON, TAIL, BEYOND, -1.0
         return node
 
     def grown(self, seats: int) -> "Node":
