@@ -53,6 +53,18 @@ def test_it_watches_every_kind_and_stops(cluster: Cluster, fake: FakeApi) -> Non
     assert not [thread for thread in threading.enumerate() if thread.name in {"watches", "elector"}]
 
 
+def test_the_config_map_by_which_people_pause_is_read_as_it_changes(cluster: Cluster, fake: FakeApi) -> None:
+    path = "/api/v1/namespaces/edgeobs/configmaps"
+    cluster.start()
+    wait(lambda: cluster.fresh, "everything is listed")
+    assert cluster.mirror.notes() == {}
+    (_, given), *_ = [each for each in fake.asked(limit="500") if each[0] == path]
+    assert given["fieldSelector"] == "metadata.name=edgeobs-control"
+    fake.put(path, "edgeobs-control", data={"paused": "true", "reason": "x" * 2000})
+    wait(lambda: cluster.mirror.notes().get("paused") == "true", "the pause is seen")
+    assert len(cluster.mirror.notes()["reason"]) == 1024
+
+
 def test_a_claim_knows_from_where_its_volume_can_be_reached(cluster: Cluster, fake: FakeApi) -> None:
     term = {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}
     fake.put(

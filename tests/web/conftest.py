@@ -24,7 +24,7 @@ from edgeobs.signals import (
     Resource,
     Verdict,
 )
-from edgeobs.web import Node, Published, Settings, Status, Zone, node_state, zone_state
+from edgeobs.web import Node, Operation, Published, Said, Settings, Status, Zone, node_state, zone_state
 from edgeobs.web.api import web_app
 
 NOW_NS = time.time_ns()
@@ -248,6 +248,34 @@ def rich() -> Published:
 
 def empty() -> Published:
     return Published(1, NOW_NS, (), (), (), replace(STATUS, series=0, samples_scored=0, samples_per_s=0.0))
+
+
+def acted() -> Published:
+    """The rich site with actions switched on: one is being watched, and people have spoken."""
+    site = rich()
+    disk = next(each for each in site.incidents if each.id == "01-disk")
+    fine = next(each for each in site.decisions if each.id == "d-3")
+    drain = replace(
+        fine, id="d-4", verdict="held", rule="approved", dry_run=False,
+        action=replace(fine.action, verb="drain"), reason="drain waits for a person: edgeobs approve 01-disk",
+    )  # fmt: skip
+    done = Operation(
+        "d-3", "cordon", fine.action.target, "verifying", "cordoned", disk.id, ago(60), ago(50), ago(-500),
+        standing=True,
+    )  # fmt: skip
+    said = (
+        Said("veto", "bob", "we are at it", ago(30), "03-burn"),
+        Said("approve", "ada", "go on", ago(20), "01-disk", "drain", ago(-1780)),
+    )
+    decisions = tuple(replace(each, dry_run=False) for each in site.decisions)
+    status = replace(site.status, dry_run=False, approve=("drain", "release", "failover"))
+    return replace(site, decisions=(drain, *decisions), status=status, operations=(done,), words=said)
+
+
+@pytest.fixture
+def spoken() -> Published:
+    """A site where something was done and said."""
+    return acted()
 
 
 @pytest.fixture
