@@ -288,6 +288,9 @@ Verb = Literal[
 UNDOING: frozenset[Verb] = frozenset({"uncordon", "failback"})
 """Verbs that take back what another did."""
 
+TELLING: frozenset[Verb] = frozenset({"notify", "annotate"})
+"""Verbs that tell people something and take nothing from anybody."""
+
 Verdict = Literal["allowed", "held", "denied"]
 
 

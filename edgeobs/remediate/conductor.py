@@ -9,16 +9,20 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+import structlog
+
 from edgeobs.calls import Answer, Api, Call, Unreachable
 from edgeobs.objects import Ref
 from edgeobs.remediate import conduct, reading, story
 from edgeobs.remediate.aside import Aside
 from edgeobs.remediate.fleet import ClusterView
-from edgeobs.remediate.journal import Journal
+from edgeobs.remediate.journal import Journal, JournalError
 from edgeobs.remediate.operation import Do, End, Facts, Operation, Switches, Told, Wait
 from edgeobs.remediate.reading import Seen
 from edgeobs.remediate.settings import Settings
 from edgeobs.signals import SECOND, Counts, Decision
+
+log = structlog.get_logger("edgeobs.actor")
 
 __all__ = ["Conductor", "Seen"]
 
@@ -110,7 +114,13 @@ class Conductor:
         due = min(self._under.values(), key=lambda under: under.due_ns, default=None)
         # What is due later than anything ever is was put off by a clock that has been set back since.
         if due is not None and not now < due.due_ns <= now + _LONGEST_NS:
-            self._advance(due, seen)
+            try:
+                self._advance(due, seen)
+            except (JournalError, MemoryError):
+                raise
+            except Exception as error:
+                log.exception("operation_failed", operation=due.operation.id)
+                self._fault(due, error)
         elif self._aside:
             self._aside.tell()
         if self._aside:
@@ -203,6 +213,12 @@ class Conductor:
         self._news(after, uid)
         if after.over and after.memo.get("gone"):
             self._undone(after.undoes or after.id, after.reason, uid)
+
+    def _fault(self, under: _Under, error: Exception) -> None:
+        """A mistake of ours ends the operation that shows it, and no other."""
+        reason = f"a fault of edgeobs itself: {error!r}"
+        failed = replace(under.operation, state="failed", reason=reason, updated_ns=self._clock())
+        self._move(under, failed, "")
 
     def _undone(self, name: str, reason: str, uid: str) -> None:
         """What was taken back, or went with its node, stands no longer."""

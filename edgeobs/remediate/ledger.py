@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from edgeobs.signals import SECOND, UNDOING, Decision, Incident, Resource, Verb
+from edgeobs.signals import SECOND, TELLING, UNDOING, Decision, Incident, Resource, Verb
 
 HOUR_NS = 3600 * SECOND
 STEP_NS = 600 * SECOND
@@ -90,7 +90,8 @@ class Ledger:
             self.undoing[key] = decision
             return
         self.allowed[key] = decision
-        self.past.append(decision)
+        if decision.action.verb not in TELLING:
+            self.past.append(decision)
 
     def close(self, incident: str) -> list[Decision]:
         """An incident is over: what was in flight for it no longer is; its pending decisions, taken out."""
@@ -147,7 +148,7 @@ class Ledger:
 
     def in_flight(self) -> set[Resource]:
         """What is under an allowed action: nodes, or zones as a whole (node empty)."""
-        return {decision.action.target for decision in self.allowed.values()}
+        return {each.action.target for key, each in self.allowed.items() if key.verb not in TELLING}
 
     @staticmethod
     def rebuilt(

@@ -425,3 +425,21 @@ def test_a_clock_that_is_set_back_does_not_put_off_what_is_under_way(world: Worl
     world.switches = Switches()
     world.run(1)
     assert world.node().unschedulable
+
+
+def test_a_fault_of_ours_ends_one_operation_and_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = world.cluster.node
+
+    def broken(name: str) -> Any:
+        if name == "a0":
+            raise KeyError(name)
+        return node(name)
+
+    monkeypatch.setattr(world.cluster, "node", broken)
+    world.take(world.decision("a0"), world.decision("b0"))
+    world.run(1)
+    assert world.operation().state == "failed"
+    assert "a fault of edgeobs itself" in world.operation().reason
+    assert world.operation("dec-cordon-b0").state == "verifying"

@@ -404,3 +404,12 @@ def test_what_cannot_be_recorded_is_denied_and_costs_no_budget() -> None:
     assert not remediation.guard.ledger.in_flight()
     (again,) = remediation.step(lambda: [incident()], [], fleet, NOW + 2 * SECOND)
     assert again.verdict == "allowed"
+
+
+def test_what_only_tells_is_told_of_a_dark_zone_too_and_spends_nothing() -> None:
+    teller = guard(Settings(per_hour=1))
+    for number in range(3):
+        told = replace(action(PLACES[number], incident=f"inc-{number}"), verb="notify")
+        assert teller.decide(told, fleet("a b"), NOW).verdict == "allowed"
+    assert not teller.ledger.in_flight()
+    assert teller.decide(action(), fleet(), NOW).verdict == "allowed"

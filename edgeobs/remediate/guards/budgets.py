@@ -1,7 +1,8 @@
 """How much at once, how often. A budget that is not set denies; one that is used up holds.
 
-What takes back gives back what was spent, and is not asked for a budget. What counts as spent is what this
-replica allowed, and what the cluster's own marks say, whichever replica put them.
+What takes back gives back what was spent, and what only tells takes nothing: neither is asked for a budget.
+What counts as spent is what this replica allowed, and what the cluster's own marks say, whichever replica put
+them.
 """
 
 from math import ceil
@@ -9,7 +10,7 @@ from math import ceil
 from edgeobs.remediate.fleet import NodeView
 from edgeobs.remediate.guards.base import FINE, Said, Scene
 from edgeobs.remediate.ledger import HOUR_NS, SETTLE_NS, STEP_NS
-from edgeobs.signals import SECOND, UNDOING
+from edgeobs.signals import SECOND, TELLING, UNDOING
 
 
 def clock(scene: Scene) -> Said:
@@ -25,8 +26,8 @@ def zone_budget(scene: Scene) -> Said:
     most = scene.settings.nodes_per_zone
     if most is None:
         return "denied", "no budget of nodes per zone is set"
-    if gives_back(scene):
-        return FINE, GIVES_BACK
+    if free(scene):
+        return FINE, FREE
     zones = {node.zone for node in scene.targets} | {scene.action.target.zone}
     nodes = [n for zone in zones for n in scene.fleet.zone(scene.action.target.cluster, zone)]
     busy = _busy(scene, nodes, zones)
@@ -41,8 +42,8 @@ def cluster_budget(scene: Scene) -> Said:
     share = scene.settings.cluster_share
     if share is None:
         return "denied", "no share of the cluster is set"
-    if gives_back(scene):
-        return FINE, GIVES_BACK
+    if free(scene):
+        return FINE, FREE
     nodes = [node for node in scene.fleet.cluster(scene.action.target.cluster) if node.listed]
     size = sum(node.counts and node.state != "young" for node in nodes)
     busy = _busy(scene, nodes) | {node.name for node in nodes if node.ready != "True"}
@@ -59,8 +60,8 @@ def hourly_rate(scene: Scene) -> Said:
     most = scene.settings.per_hour
     if most is None:
         return "denied", "no rate per hour is set"
-    if gives_back(scene):
-        return FINE, GIVES_BACK
+    if free(scene):
+        return FINE, FREE
     lately = len(scene.ledger.since(HOUR_NS)) + _by_others(scene)
     if lately + 1 > most:
         return "held", f"{lately} actions in the last hour, the budget is {most}"
@@ -72,8 +73,8 @@ def cooldown(scene: Scene) -> Said:
     least = scene.settings.cooldown_s
     if least is None:
         return "denied", "no cool-down is set"
-    if gives_back(scene):
-        return FINE, GIVES_BACK
+    if free(scene):
+        return FINE, FREE
     names = {node.name for node in scene.targets}
     for past in scene.ledger.since(int(least * SECOND)):
         target = past.action.target
@@ -92,7 +93,7 @@ def back_off(scene: Scene) -> Said:
     """Where an action did not help, another incident waits, longer each time."""
     for node in scene.targets:
         last = scene.ledger.back_off.get((node.cluster, node.name))
-        if last is None or last.incident == scene.action.incident or gives_back(scene):
+        if last is None or last.incident == scene.action.incident or free(scene):
             continue
         left = last.until_ns - scene.ledger.steady_ns
         if left > 0:
@@ -100,12 +101,12 @@ def back_off(scene: Scene) -> Said:
     return FINE, "nothing that was done on it was in vain lately"
 
 
-GIVES_BACK = "it gives back what was spent"
+FREE = "it takes nothing away"
 
 
-def gives_back(scene: Scene) -> bool:
-    """Whether it takes back what we did."""
-    return scene.action.verb in UNDOING
+def free(scene: Scene) -> bool:
+    """Whether it costs nothing: it takes back what we did, or only tells people something."""
+    return scene.action.verb in UNDOING | TELLING
 
 
 def _by_others(scene: Scene) -> int:

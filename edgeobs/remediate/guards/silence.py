@@ -1,12 +1,14 @@
 """Is it the node at all: dark zones, our own isolation, and nodes that still speak."""
 
 from edgeobs.remediate.guards.base import FINE, Said, Scene, names
-from edgeobs.signals import SECOND, UNDOING
+from edgeobs.signals import SECOND, TELLING, UNDOING
 
 _FROM_SILENCE = frozenset({"node_silent", "zone_dark"})
 _MOVES_WORK = frozenset(
     {"release"}
 )  # a drain asks the node itself; a failover takes nothing before another serves
+
+CHANGES_NOTHING = "it changes nothing"
 
 
 def self_doubt(scene: Scene) -> Said:
@@ -14,6 +16,8 @@ def self_doubt(scene: Scene) -> Said:
 
     One zone alone is no majority of anything; `zone_hold` holds it.
     """
+    if scene.action.verb in TELLING:
+        return FINE, CHANGES_NOTHING
     zones = scene.fleet.zones
     dark = scene.fleet.dark(scene.settings.zone_hold_share)
     if len(zones) > 1 and dark > scene.settings.self_doubt_share * len(zones):
@@ -23,6 +27,8 @@ def self_doubt(scene: Scene) -> Said:
 
 def zone_hold(scene: Scene) -> Said:
     """A zone that goes dark as a whole is its uplink's or its power's matter, not its nodes'."""
+    if scene.action.verb in TELLING:
+        return FINE, CHANGES_NOTHING
     cluster = scene.action.target.cluster
     for name in {scene.zone, scene.action.target.zone}:
         zone = scene.fleet.zones.get((cluster, name))
