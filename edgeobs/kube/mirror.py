@@ -123,6 +123,7 @@ class Mirror:
             age = self._age_ns()
             self._inventory = replace(
                 self._inventory,
+                steady_ns=self._clock(),
                 read_ns=0 if age == NEVER_NS else max(now_ns - age, 0),
                 **self._changed_parts(),
             )
@@ -164,6 +165,9 @@ class Mirror:
         if kind == "Node":
             item = self._with_beat(item)
         elif kind == "Lease":
+            before = known.get(change.key)
+            seen = before is not None and before.renewed_ns == item.renewed_ns
+            item = item._replace(seen_ns=before.seen_ns if before and seen else self._clock())
             self._beat(item)
         elif kind == "Pod":
             held = known.get(change.key)
@@ -177,18 +181,18 @@ class Mirror:
         gone = shelf.objects.pop(key, None)
         shelf.versions.pop(key, None)
         if isinstance(gone, Beat):
-            self._beat(gone._replace(renewed_ns=0))
+            self._beat(gone._replace(renewed_ns=0, seen_ns=0))
 
     def _with_beat(self, node: Node) -> Node:
         leases = self._shelves.get("Lease")
         beat = leases.objects.get(node.name) if leases else None
-        return node if beat is None else replace(node, lease_ns=beat.renewed_ns)
+        return node if beat is None else _renewed(node, beat)
 
     def _beat(self, beat: Beat) -> None:
         nodes = self._shelves.get("Node")
         node = nodes.objects.get(beat.node) if nodes else None
         if nodes and node is not None and node.lease_ns != beat.renewed_ns:
-            nodes.objects[beat.node] = replace(node, lease_ns=beat.renewed_ns)
+            nodes.objects[beat.node] = _renewed(node, beat)
             nodes.changed = True
 
     def _beat_all(self) -> None:
@@ -196,12 +200,16 @@ class Mirror:
         beats, nodes = self._shelves["Lease"].objects, self._shelves["Node"]
         for name, node in nodes.objects.items():
             if name not in beats and node.lease_ns:
-                nodes.objects[name] = replace(node, lease_ns=0)
+                nodes.objects[name] = replace(node, lease_ns=0, lease_seen_ns=0)
                 nodes.changed = True
 
 
 _LISTS = {"Pod": "pods", "PodDisruptionBudget": "budgets", "ResourceQuota": "quotas"}
 _STORAGE = frozenset({"PersistentVolumeClaim", "PersistentVolume"})
+
+
+def _renewed(node: Node, beat: Beat) -> Node:
+    return replace(node, lease_ns=beat.renewed_ns, lease_seen_ns=beat.seen_ns)
 
 
 def _version(shelf: Shelf, key: str) -> str:

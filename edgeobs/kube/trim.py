@@ -42,6 +42,7 @@ class Beat(NamedTuple):
     renewed_ns: int  # by the node's clock; 0: never
     version: str = ""
     uid: str = ""
+    seen_ns: int = 0  # when that renewal was seen, by our steady clock
 
 
 class Volume(NamedTuple):
@@ -228,9 +229,19 @@ def workload(kind: str, *, idle: bool = False) -> Trim[Workload | None]:
             selector=pool.share(selecting.label_selector(spec.get("selector"))),
             replicas=replicas,
             ready_replicas=ready,
+            template=_template(found, pool) if kind == "Deployment" else None,
         )
 
     return trim
+
+
+def _template(found: Json, pool: Pool) -> Pod | None:
+    """The pod that a workload would start, under the workload's name."""
+    made, own = (found.get("spec") or {}).get("template"), found["metadata"]
+    if not made:
+        return None
+    names = {"name": own["name"], "namespace": own["namespace"]}
+    return pod({"metadata": (made.get("metadata") or {}) | names, "spec": made.get("spec") or {}}, pool)
 
 
 def _counts(kind: str, spec: Json, status: Json) -> tuple[int, int]:

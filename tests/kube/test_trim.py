@@ -129,6 +129,13 @@ def test_the_rest() -> None:
     assert found
     assert (found.replicas, found.ready_replicas) == (0, 0)
     assert found.selector == (Requirement("a", "In", ("b",)),)
+    assert found.template is None
+    made = {"metadata": {"labels": {"app": "web"}}, "spec": POD["spec"]}
+    found = trim.workload("Deployment")({**deployment, "spec": {"template": made}}, Pool())
+    assert found
+    assert found.template
+    assert (found.template.namespace, found.template.name, found.template.uid) == ("shop", "x", "")
+    assert (found.template.labels, found.template.requests["cpu"]) == ({"app": "web"}, 100)
     assert trim.workload("ReplicaSet")(deployment, Pool()) is None
     assert trim.workload("ReplicaSet", idle=True)(deployment, Pool()) is not None
     daemons = {"metadata": meta, "status": {"desiredNumberScheduled": 3, "numberReady": 2}}

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from edgeobs.kube.mirror import NEVER_NS, Mirror
 from edgeobs.kube.resources import WATCHED
+from edgeobs.kube.trim import Beat
 from edgeobs.kube.watching import (
     CEILING_S,
     FIRST_S,
@@ -339,3 +340,29 @@ def test_the_graves_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(10):
         mirror.apply("Node", [Change("a", f"u{number}", str(number), None, gone=True)], 0)
     assert len(mirror._shelves["Node"].buried) == 3
+
+
+def test_when_a_renewal_was_seen_is_kept_for_as_long_as_there_is_no_other() -> None:
+    now = 100
+    mirror = Mirror([each for each in WATCHED if each.kind in {"Node", "Lease"}], clock=lambda: now)
+
+    def lease(version: str, renewed_ns: int) -> Change:
+        return Change("a", "l", version, Beat("a", renewed_ns, version, "l"))
+
+    def seen() -> tuple[int, int, int]:
+        found = mirror.inventory(0)
+        return found.nodes["a"].lease_ns, found.nodes["a"].lease_seen_ns, found.steady_ns
+
+    mirror.replace("Node", [node("a", "1")], 0)
+    assert seen() == (0, 0, 100)
+    mirror.replace("Lease", [lease("2", 7)], 0)
+    assert seen() == (7, 100, 100)
+    now = 200
+    mirror.apply("Lease", [lease("3", 7)], 0)  # touched, not renewed
+    mirror.replace("Lease", [lease("3", 7)], 0)
+    mirror.apply("Node", [node("a", "4")], 0)
+    assert seen() == (7, 100, 200)
+    mirror.apply("Lease", [lease("5", 8)], 0)
+    assert seen() == (8, 200, 200)
+    mirror.apply("Lease", [Change("a", "l", "6", None, gone=True)], 0)
+    assert seen() == (0, 0, 200)
