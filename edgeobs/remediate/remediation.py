@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from edgeobs.remediate.deeds import Deeds
 from edgeobs.remediate.fleet import FleetView
 from edgeobs.remediate.guard import Guard, decision_id
 from edgeobs.remediate.ledger import FULL, WITHDRAWN, Key, Ledger
@@ -10,11 +11,8 @@ from edgeobs.remediate.operation import Operation
 from edgeobs.remediate.policies import Policy
 from edgeobs.remediate.proposing import past_of, policies_of, propose
 from edgeobs.remediate.settings import Settings
-from edgeobs.remediate.undo import POLICY, orphans, undo
+from edgeobs.remediate.undo import POLICY
 from edgeobs.signals import SECOND, UNDOING, Action, Counts, Decision, Incident
-
-_KEPT = 1000
-_ORPHANS_NS = 60 * SECOND
 
 
 class Remediation:
@@ -38,11 +36,12 @@ class Remediation:
         self._counts = counts
         self._looked_ns = 0
         self._no_room: set[Key] = set()  # proposals that were told so
-        self.operations: dict[str, Operation] = {}  # what was and is really done, oldest first, bounded
-        self._over_ns: dict[str, int] = {}  # incident of an operation → when it was first known to be over
-        self._well_ns: dict[tuple[str, str], int] = {}  # (cluster, node) → when its last incident was over
-        self._orphaned: dict[str, Action] = {}
-        self._orphans_ns = 0  # when other replicas' marks were last looked at
+        self.deeds = Deeds(settings)
+
+    @property
+    def operations(self) -> dict[str, Operation]:
+        """What was and is really done, oldest first."""
+        return self.deeds.operations
 
     def step(
         self,
@@ -67,13 +66,12 @@ class Remediation:
         decisions: list[Decision] = []
         for incident in changed:
             if incident.state == "resolved":
-                self._over_ns[incident.id] = now_ns
-                self._well(incident, now_ns)
+                self.deeds.resolved(incident, now_ns)
                 over = self.guard.ledger.close(incident.id)
                 decisions += self._withdraw(over, "its incident is resolved", now_ns)
         all_due = self._due(now_ns)
         looked_at = active() if all_due else [i for i in changed if i.state != "resolved"]
-        undone = self._undo(looked_at, fleet, now_ns) if all_due else {}
+        undone = self.deeds.undo(looked_at, fleet, now_ns) if all_due else {}
         actions = [*self._proposed(looked_at, now_ns), *undone.values()]
         proposed = {Key(action.incident, action.verb) for action in actions}
         ids = {incident.id for incident in looked_at}
@@ -88,15 +86,11 @@ class Remediation:
         if due:
             view = fleet()
             decisions += [d for action in due for d in self._decide(action, view, now_ns)]
-        return [self._named(each, undone) for each in decisions]
+        return [self.deeds.named(each, undone) for each in decisions]
 
     def told(self, operation: Operation) -> None:
         """What has become of an operation, as it is on record."""
-        self.operations.pop(operation.id, None)
-        self.operations[operation.id] = operation
-        if len(self.operations) > _KEPT:
-            gone = next((o.id for o in self.operations.values() if o.over and not o.standing), operation.id)
-            del self.operations[gone]
+        self.deeds.told(operation)
         ledger, action = self.guard.ledger, operation.action
         key = Key(action.incident, action.verb)
         if action.verb in UNDOING:
@@ -143,13 +137,6 @@ class Remediation:
         past = past_of(self.guard.ledger, self.operations)
         return propose(incidents, now_ns, self.policies, self.settings.ladders, past)
 
-    def _well(self, incident: Incident, now_ns: int) -> None:
-        place = incident.place.cluster, incident.place.node
-        self._well_ns.pop(place, None)
-        self._well_ns[place] = now_ns
-        if len(self._well_ns) > _KEPT:
-            del self._well_ns[next(iter(self._well_ns))]
-
     def _due(self, now_ns: int) -> bool:
         due = now_ns < self._looked_ns or now_ns - self._looked_ns >= self.settings.recheck_s * SECOND
         if due:
@@ -164,33 +151,6 @@ class Remediation:
             return False
         known = self.guard.ledger.pending.get(key)
         return known is None or self._looked_ns == now_ns
-
-    def _undo(
-        self, active: Sequence[Incident], fleet: Callable[[], FleetView], now_ns: int
-    ) -> dict[str, Action]:
-        """What is to be taken back; nothing where nothing was ever done."""
-        if self.settings.dry_run or not self.settings.live:
-            return {}
-        alive = {incident.id: incident for incident in active}
-        known = list(self.operations.values())
-        concerned = {operation.action.incident for operation in known}
-        self._over_ns = {
-            name: self._over_ns.get(name, now_ns) for name in sorted(concerned) if name not in alive
-        }
-        found = undo(known, alive, self._over_ns, self.settings, now_ns)
-        if now_ns - self._orphans_ns >= _ORPHANS_NS or now_ns < self._orphans_ns:
-            self._orphans_ns, view = now_ns, fleet()
-            self._orphaned = orphans(view, known, alive, self._well_ns, self.settings, now_ns)
-        return found | self._orphaned
-
-    def _named(self, decision: Decision, undone: Mapping[str, Action]) -> Decision:
-        """With the operation that it undoes, where it undoes one."""
-        names = [name for name, action in undone.items() if action == decision.action]
-        if not names:
-            return decision
-        if decision.verdict == "allowed":
-            self._orphaned.pop(names[0], None)  # looked at anew in a while
-        return replace(decision, undoes=names[0])
 
     def _decide(self, action: Action, fleet: FleetView, now_ns: int) -> list[Decision]:
         pending = self.guard.ledger.pending
