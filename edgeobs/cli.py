@@ -5,12 +5,17 @@ import getpass
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from edgeobs import __version__
 from edgeobs.config import Config, ConfigError, load
+
+if TYPE_CHECKING:
+    from edgeobs.speak import Core
+
+_PAST = {"pause": "paused", "resume": "resumed", "approve": "approved", "veto": "vetoed"}
 
 app = typer.Typer(
     name="edgeobs",
@@ -28,6 +33,27 @@ app = typer.Typer(
 ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", "-c", metavar="FILE", help="YAML; without it every setting has its default."),
+]
+Server = Annotated[
+    str,
+    typer.Option(
+        "--server", "-s", metavar="URL", envvar="EDGEOBS_SERVER",
+        help="The running core's page; without it web.host and web.port of the config.",
+    ),
+]  # fmt: skip
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", envvar="EDGEOBS_TOKEN_FILE",
+        help="The page's token; without it web.token_file of the config.",
+    ),
+]  # fmt: skip
+Why = Annotated[
+    str, typer.Option("--why", "-w", metavar="TEXT", help="The reason; it goes on record with your name.")
+]
+By = Annotated[str | None, typer.Option("--as", metavar="NAME", help="Who says so; without it, you.")]
+IncidentId = Annotated[
+    str, typer.Argument(metavar="INCIDENT", help="Its id: inc-… of the page, the API, Events.")
 ]
 
 
@@ -138,7 +164,12 @@ def backtest(
 
 @app.command()
 def explain(
-    node: Annotated[str, typer.Argument(metavar="NODE", help="A node's name, or zone/name.")],
+    node: Annotated[
+        str,
+        typer.Argument(
+            metavar="NODE", help="A node's name, or zone/name; node/NAME: what would be done now."
+        ),
+    ],
     metric: Annotated[
         str,
         typer.Argument(metavar="METRIC", help="Pattern of its series, such as `'disk_*'`: these in whole."),
@@ -152,8 +183,17 @@ def explain(
     most: Annotated[
         int | None, typer.Option(min=1, max=1_000_000, help="Series at most; 40 in a list, 5 in whole.")
     ] = None,
+    server: Server = "",
+    token_file: TokenFile = None,
+    cluster: Annotated[
+        str, typer.Option(metavar="NAME", help="Of node/NAME, where several clusters have one.")
+    ] = "",
 ) -> None:
     """Say what a core knows of a node's series, and why it is surprised or not; from its snapshot, offline.
+
+    `edgeobs explain node/edge-7` asks the running core instead what it would do about the node now, and what
+    every rule of the guard says: of each action that is proposed, and of every other, were it proposed.
+    Nothing is decided by asking.
 
     Without METRIC a line a series, the most surprising first: last value, what is expected, decades by view
     (level, drift, time of day, shape, flatline), what is expected in an hour. With METRIC, which is matched
@@ -162,8 +202,11 @@ def explain(
 
     The core may run meanwhile; what it learned since its last snapshot is not seen.
 
-    Exit codes: 1 there is no snapshot that can be used, 2 there is no such node or series.
+    Exit codes: 1 there is no snapshot that can be used, or no core answers; 2 no such node or series.
     """
+    if node.startswith("node/") and not metric:
+        _explain_live(node.removeprefix("node/"), cluster, config, server, token_file, as_json=as_json)
+        return
     from edgeobs.explain import Unknown, Unreadable  # noqa: PLC0415  as above
     from edgeobs.explain import run as tell  # noqa: PLC0415
 
@@ -221,6 +264,77 @@ def feedback(
 
 
 @app.command()
+def pause(
+    why: Why, config: ConfigFile = None, server: Server = "", token_file: TokenFile = None, by: By = None
+) -> None:
+    """Hold every action of a running core until resumed; what is under way stops before its next call.
+
+    On Kubernetes every replica is told, through the ConfigMap edgeobs-control. Without edgeobs at hand:
+    `kubectl -n edgeobs create configmap edgeobs-control --from-literal=paused=true --from-literal=reason=…`
+
+    Exit codes: 0 paused; 1 not, or not everywhere: the reason is printed; 2 wrong usage.
+    """
+    _speak("pause", why, config, server, token_file, by)
+
+
+@app.command()
+def resume(
+    why: Why, config: ConfigFile = None, server: Server = "", token_file: TokenFile = None, by: By = None
+) -> None:
+    """Take a pause back, whoever said it, the ConfigMap's too.
+
+    What is paused in the configuration (remediate.pause) stays so.
+
+    Exit codes: 0 resumed; 1 refused, or still held: the reason is printed; 2 wrong usage.
+    """
+    _speak("resume", why, config, server, token_file, by)
+
+
+@app.command()
+def approve(
+    incident: IncidentId,
+    why: Why,
+    verb: Annotated[
+        str, typer.Option("--action", "-a", metavar="VERB", help="Only this: drain, release, failover …")
+    ] = "",
+    config: ConfigFile = None,
+    server: Server = "",
+    token_file: TokenFile = None,
+    by: By = None,
+) -> None:
+    """Let what waits for a person be done about an incident; all other rules still hold.
+
+    `edgeobs approve inc-0123 --action drain --why "the board is on its way"`
+
+    It counts for remediate.approve_s (30 minutes), then it has to be said again; a veto is taken back by it.
+    With kubectl: `kubectl annotate node edge-7 edgeobs.io/approve=inc-0123`
+
+    Exit codes: 0 approved; 1 refused: no such incident, it is over, another replica leads; 2 wrong usage.
+    """
+    _speak("approve", why, config, server, token_file, by, incident, verb)
+
+
+@app.command()
+def veto(
+    incident: IncidentId,
+    why: Why,
+    config: ConfigFile = None,
+    server: Server = "",
+    token_file: TokenFile = None,
+    by: By = None,
+) -> None:
+    """Forbid whatever is about an incident until it is over; what is under way stops before its next call.
+
+    What was done already stays, and is taken back when the incident is over. To take a veto back, approve.
+    With kubectl, for every replica: `kubectl annotate node edge-7 edgeobs.io/veto=inc-0123`, or `=*` for
+    whatever is about the node, as long as the annotation is there.
+
+    Exit codes: 0 vetoed; 1 refused, or not everywhere: the reason is printed; 2 wrong usage.
+    """
+    _speak("veto", why, config, server, token_file, by, incident)
+
+
+@app.command()
 def demo(
     once: Annotated[
         bool,
@@ -245,6 +359,48 @@ def version() -> None:
 def main() -> None:
     """Entry point."""
     app()
+
+
+def _core(config: Path | None, server: str, token_file: Path | None, by: str | None) -> "Core":
+    from edgeobs.speak import core  # noqa: PLC0415  as above
+
+    try:
+        found = core(_load(config), server, token_file, by or _user())
+    except ValueError as error:
+        _fail(str(error), 2)
+    if found.open_wire:
+        typer.echo(f"the token goes unencrypted to {found.url}", err=True)
+    return found
+
+
+def _speak(
+    what: str, why: str, config: Path | None, server: str, token_file: Path | None, by: str | None,
+    incident: str = "", verb: str = "",
+) -> None:  # fmt: skip
+    from edgeobs.speak import Unheard  # noqa: PLC0415  as above
+
+    if not why.strip():
+        _fail("--why: expected a reason; found nothing", 2)
+    try:
+        note = _core(config, server, token_file, by).say(what, why, incident, verb)
+    except Unheard as error:
+        _fail(str(error), 1)
+    if note:
+        _fail(f"{_PAST[what]}, but: {note}", 1)
+    typer.echo(f"{_PAST[what]}{f': {incident}' if incident else ''}")
+
+
+def _explain_live(
+    node: str, cluster: str, config: Path | None, server: str, token_file: Path | None, *, as_json: bool
+) -> None:
+    from edgeobs.speak import Unheard, explained  # noqa: PLC0415  as above
+    from edgeobs.speak import as_json as whole  # noqa: PLC0415
+
+    try:
+        found = _core(config, server, token_file, None).explain(node, cluster)
+    except Unheard as error:
+        _fail(str(error), 2 if error.status == 404 else 1)
+    typer.echo(whole(found) if as_json else explained(found, node), nl=False)
 
 
 def _load(path: Path | None) -> Config:

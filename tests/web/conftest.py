@@ -24,7 +24,7 @@ from edgeobs.signals import (
     Resource,
     Verdict,
 )
-from edgeobs.web import Node, Operation, Published, Said, Settings, Status, Zone, node_state, zone_state
+from edgeobs.web import Desk, Node, Operation, Published, Said, Settings, Status, Zone, node_state, zone_state
 from edgeobs.web.api import web_app
 
 NOW_NS = time.time_ns()
@@ -298,10 +298,12 @@ def large() -> Published:
 
 
 @contextlib.contextmanager
-def served(reader: Canned, settings: Settings | None = None, port: int = 0) -> Iterator[str]:
+def served(
+    reader: Canned, settings: Settings | None = None, port: int = 0, desk: Desk | None = None
+) -> Iterator[str]:
     """Serve a reader on a free port of loopback, or the given one; yields the address. Ends within 2 s."""
     stop = threading.Event()
-    app = web_app(reader, settings or Settings(stream_interval_s=0.05, heartbeat_s=0.3), stop.is_set)
+    app = web_app(reader, settings or Settings(stream_interval_s=0.05, heartbeat_s=0.3), stop.is_set, desk)
     listener = socket.create_server(("127.0.0.1", port))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
