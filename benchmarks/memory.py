@@ -8,6 +8,7 @@ from benchmarks.serving import Core, core
 
 POINTS_EACH = 10_000
 SETTLE_S = 2.0
+ROUNDS = 12  # nodes look every five seconds: until their series have moved, and have seats
 HISTORY_ROUNDS = 130  # 28 bytes a sample fill the default ring of 32 MiB
 
 
@@ -20,7 +21,7 @@ def run(quick: bool) -> list[Measure]:
         # What a request needs whatever it carries, and the shared history once full, are not the series'.
         first.rounds(HISTORY_ROUNDS)
         base, few = _settled(served), served.metric("edgeobs_series")
-        Sending(served, [templates(series, POINTS_EACH)]).rounds(5)
+        Sending(served, [templates(series, POINTS_EACH)]).rounds(ROUNDS)
         full, many = _settled(served), served.metric("edgeobs_series")
     each = (full - base) * 2**20 / (many - few)
     return [

@@ -13,6 +13,7 @@ from edgeobs import snapshot
 from edgeobs.feedback_log import Listener
 from edgeobs.incidents import Settings
 from edgeobs.incidents.store import Store, StoreError
+from edgeobs.ingest.allocator import give_back
 from edgeobs.ingest.delivery import Unavailable
 from edgeobs.pipeline import Outputs, Pipeline
 from edgeobs.remediate import Operation, dry, outcome
@@ -217,9 +218,10 @@ class Keeper:
 
     def _snapshot(self, pipeline: Pipeline, now_ns: int, *, wait: bool) -> None:
         """Copy on this thread, encode and write on another: the pipeline is held up for the copy alone."""
-        table, stages = pipeline.table.state(), pipeline.state()
+        copied = [(pipeline.table.state(), pipeline.state())]
 
         def write() -> None:
+            table, stages = copied.pop()
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 snapshot.write(self.snapshot_path, table, self.principals, stages)
@@ -229,6 +231,8 @@ class Keeper:
                 log.error("snapshot_failed", reason=str(error))
             else:
                 self.snapshot_ns, self.snapshot_problem = now_ns, ""
+            del table, stages
+            give_back()
 
         self._writer = threading.Thread(target=write, name="edgeobs-snapshot", daemon=True)
         self._writer.start()

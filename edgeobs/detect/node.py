@@ -20,7 +20,6 @@ from edgeobs.signals import Bools, Floats, Int32s, Int64s
 LARGEST, TINIEST = 1e100, 1e-150
 """Values are cut to ±the first, and below the second are 0: their squares are finite, and not 0."""
 _NONE, _REFUSED = -1, -2  # not yet; its node is full, or it has none
-_NEVER = np.iinfo(np.int64).max
 _KERNELS = ("joint_kernel", "joint", "algebra", "ticks", "seats")
 
 
@@ -143,9 +142,10 @@ class NodeBank:
             return np.zeros(len(series), np.bool_)
         ids, at = np.unique(series[moved], return_index=True)
         self._sit(ids[np.argsort(at)])
-        since = np.where(self.seat[ids] >= 0, time_ns[moved[at]], _NEVER)
-        place = np.minimum(np.searchsorted(ids, series), len(ids) - 1)
-        seated: Bools = (ids[place] == series) & (time_ns >= since[place])
+        since = time_ns[moved[at]]
+        seated: Bools = self.seat[series] >= 0
+        rows = np.flatnonzero(seated)
+        seated[rows] = time_ns[rows] >= since[np.searchsorted(ids, series[rows])]
         return seated
 
     def _sit(self, ids: Int32s) -> None:
