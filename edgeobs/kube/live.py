@@ -61,7 +61,7 @@ class Live:
         if found is None:
             return None
         beat = self._one(Ref("Lease", LEASES, name), trim.beat)
-        return replace(found, lease_ns=beat.renewed_ns) if beat else found
+        return replace(found, lease_ns=beat.renewed_ns) if beat and beat.of(found) else found
 
     def pods_of(self, node: str) -> list[Pod]:
         """All pods bound to a node, those that have run to their end too."""

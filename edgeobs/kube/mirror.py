@@ -186,12 +186,12 @@ class Mirror:
     def _with_beat(self, node: Node) -> Node:
         leases = self._shelves.get("Lease")
         beat = leases.objects.get(node.name) if leases else None
-        return node if beat is None else _renewed(node, beat)
+        return _renewed(node, beat) if beat and beat.of(node) else node
 
     def _beat(self, beat: Beat) -> None:
         nodes = self._shelves.get("Node")
         node = nodes.objects.get(beat.node) if nodes else None
-        if nodes and node is not None and node.lease_ns != beat.renewed_ns:
+        if nodes and node is not None and beat.of(node) and node.lease_ns != beat.renewed_ns:
             nodes.objects[beat.node] = _renewed(node, beat)
             nodes.changed = True
 

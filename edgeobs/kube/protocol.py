@@ -113,7 +113,8 @@ def refusal(found: Mapping[str, Any], status: int = 0, retry_after: str = "") ->
     details = found.get("details")
     details = details if isinstance(details, dict) else {}
     status, reason = status or int(found.get("code") or 0), str(found.get("reason") or "")
-    causes = [each for each in details.get("causes") or () if isinstance(each, dict)]
+    causes = details.get("causes")
+    causes = [each for each in causes if isinstance(each, dict)] if isinstance(causes, list) else []
     if status == 422 and causes and all(each.get("field") == "metadata.uid" for each in causes):
         status, reason = 409, "Conflict"
     text = _short(str(found.get("message") or ""))

@@ -42,7 +42,12 @@ class Beat(NamedTuple):
     renewed_ns: int  # by the node's clock; 0: never
     version: str = ""
     uid: str = ""
+    owner: str = ""  # the UID of its node; empty: unknown
     seen_ns: int = 0  # when that renewal was seen, by our steady clock
+
+    def of(self, node: Node) -> bool:
+        """Whether it is this node's, and not of an earlier one of the same name."""
+        return self.node == node.name and self.owner in {"", node.uid}
 
 
 class Volume(NamedTuple):
@@ -288,4 +293,7 @@ def volume(found: Json, pool: Pool) -> Volume:
 def beat(found: Json, pool: Pool) -> Beat:
     """A node's Lease: named as its node."""
     meta, renewed_ns = found["metadata"], ns((found.get("spec") or {}).get("renewTime"))
-    return Beat(pool.share(meta["name"]), renewed_ns, meta.get("resourceVersion", ""), meta.get("uid", ""))
+    owners = [each.get("uid", "") for each in meta.get("ownerReferences") or () if each["kind"] == "Node"]
+    owner = owners[0] if owners else ""
+    version, uid = meta.get("resourceVersion", ""), meta.get("uid", "")
+    return Beat(pool.share(meta["name"]), renewed_ns, version, uid, owner)

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edgeobs.calls import Answer, Call, Unreachable
@@ -158,6 +158,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
+@example({"details": {"causes": 1}})
 def test_any_json_is_an_answer(body: Any) -> None:
     assert answer(500, "", json.dumps(body).encode()).status == 500
     assert answer(200, "", json.dumps(body).encode()).ok

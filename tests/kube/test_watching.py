@@ -366,3 +366,17 @@ def test_when_a_renewal_was_seen_is_kept_for_as_long_as_there_is_no_other() -> N
     assert seen() == (8, 200, 200)
     mirror.apply("Lease", [Change("a", "l", "6", None, gone=True)], 0)
     assert seen() == (0, 0, 200)
+
+
+def test_the_lease_of_an_earlier_node_of_the_same_name_is_not_this_ones() -> None:
+    mirror = Mirror([each for each in WATCHED if each.kind in {"Node", "Lease"}], clock=lambda: 100)
+    old = Change("a", "l", "2", Beat("a", 7, "2", "l", owner="u-a"))
+    mirror.replace("Lease", [old], 0)
+    mirror.replace("Node", [node("a", "1")], 0)
+    assert mirror.inventory(0).nodes["a"].lease_ns == 7
+    mirror.apply("Node", [node("a", "3", uid="anew")], 0)
+    assert mirror.inventory(0).nodes["a"].lease_ns == 0
+    mirror.apply("Lease", [Change("a", "l", "4", Beat("a", 8, "4", "l", owner="u-a"))], 0)
+    assert mirror.inventory(0).nodes["a"].lease_ns == 0
+    mirror.apply("Lease", [Change("a", "m", "5", Beat("a", 9, "5", "m", owner="anew"))], 0)
+    assert mirror.inventory(0).nodes["a"].lease_ns == 9
