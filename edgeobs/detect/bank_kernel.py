@@ -79,8 +79,9 @@ jit.means_when_compiled(law.at_least, _at_least)
 # fmt: off
 for each in (
     law.floor, law.spread, law.ratio, law.doubt, law.learn_level, law.learn_whole, law.learn_season,
-    law.decades, law.learn_tail, law.flat, law.join, sample.broken, sample.strongest, sample.learn_tail,
-    sample.learn_hours, sample.learn_values, sample.learn_runs, sample.step,
+    law.decades, law.learn_tail, law.flat, law.join, sample.broken, sample.strongest,
+    sample.learn_tail, sample.learn_view, sample.learn_hours, sample.learn_values, sample.learn_runs,
+    sample.step,
 ):
     # fmt: on
     jit.callable_when_compiled(each)

@@ -32,7 +32,7 @@ TAIL_SHARE = 0.01  # of samples that lie beyond a tail's threshold
 VIEW_THRESHOLD, VIEW_EXCESS = 2.6**0.5, 0.155  # of √|z|: prior; heavier than a Gaussian's, as telemetry is
 TRUST = 100.0  # exceedances' worth of trust in the prior excess
 VIEW_CUT = 3.0  # decades
-JOINED_THRESHOLD, JOINED_EXCESS = 6.5, 0.6
+JOINED_THRESHOLD, JOINED_EXCESS = 5.8, 0.9
 JOINED_CUT, JOINED_WIDER = 2.5, 1.3
 SPEED = 3000.0  # samples' worth of trust in the prior threshold
 FARTHEST = 1e6
@@ -127,22 +127,25 @@ def decades(x: X, threshold: X, excess: X) -> X:
 
 
 def learn_tail(
-    x: X, threshold: X, excess: X, found: X, hot: X, cut: float, slow: X, quick: X
+    x: X, threshold: X, excess: X, found: X, hot: X, cut: float, beyond: float, slow: X, quick: X
 ) -> tuple[X, X, X]:
     """Threshold, mean excess and run length of a tail after a sample worth ``found`` decades.
 
     Only what lies below ``cut`` decades teaches in full. Beyond it, a run teaches once and then a tenth:
-    faults are what the tail is to tell from the rest, and would hide themselves in it. ``slow`` is the rate
-    of the excess, ``quick`` that of the threshold.
+    faults are what the tail is to tell from the rest, and would hide themselves in it. What it teaches is
+    that it lies at the cut (``beyond`` 0), or beyond it (1), as what is censored does: of an exponential tail
+    the latter finds the true excess, the former too little. ``slow`` is the rate of the excess, ``quick``
+    that of the threshold.
     """
-    beyond = x > threshold
-    if not some(beyond):
+    over = x > threshold
+    if not some(over):
         return at_least(threshold - excess * quick, 1e-3), excess, 0.0 * hot
     extreme = found > cut
     weight = pick(extreme, at_least(LEAST_WEIGHT, 1.0 / (1.0 + hot)), 1.0)
-    taught = at_most(x - threshold, (cut - 2.0) * DECADE * excess)
-    new_excess = at_least(excess + pick(beyond, weight * slow * (taught - excess), 0.0), 1e-3)
-    moved = threshold + new_excess * quick * pick(beyond, weight * (1.0 / TAIL_SHARE - 1.0), -1.0)
+    most = (cut - 2.0) * DECADE * excess
+    lesson = pick(x - threshold > most, most - (1.0 - beyond) * excess, x - threshold - excess)
+    new_excess = at_least(excess + pick(over, weight * slow * lesson, 0.0), 1e-3)
+    moved = threshold + new_excess * quick * pick(over, weight * (1.0 / TAIL_SHARE - 1.0), -1.0)
     return at_least(moved, 1e-3), new_excess, pick(extreme, hot + 1.0, 0.0)
 
 

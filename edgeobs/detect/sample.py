@@ -153,11 +153,11 @@ def step(
     view = pick(score > 0.0, strongest(by_short, by_long, by_season, by_shape, by_flat), 0.0)
 
     warm, has_shape = n >= law.WARM, shape >= 0.0
+    learn_view(r, SHORT_T, SHORT_E, SHORT_HOT, x_short, by_short, n, warm)
+    learn_view(r, LONG_T, LONG_E, LONG_HOT, x_long, by_long, n, warm)
+    learn_view(r, SHAPE_T, SHAPE_E, SHAPE_HOT, x_shape, by_shape, n, has_shape)
     slow, quick = 1.0 / (law.TAIL_SHARE * n + law.TRUST), 1.0 / (n + law.SPEED)
-    learn_tail(r, SHORT_T, SHORT_E, SHORT_HOT, x_short, by_short, law.VIEW_CUT, slow, quick, warm)
-    learn_tail(r, LONG_T, LONG_E, LONG_HOT, x_long, by_long, law.VIEW_CUT, slow, quick, warm)
-    learn_tail(r, SHAPE_T, SHAPE_E, SHAPE_HOT, x_shape, by_shape, law.VIEW_CUT, slow, quick, has_shape)
-    learn_tail(r, JOINED_T, JOINED_E, JOINED_HOT, both, found, law.JOINED_CUT, slow, quick, warm)
+    learn_tail(r, JOINED_T, JOINED_E, JOINED_HOT, both, found, law.JOINED_CUT, 0.0, slow, quick, warm)
     learn_values(r, value, narrow, wide, n, every, score < ABNORMAL)
     if law.some(seasonal):
         learn_hours(r, off, daily, hours, seasonal, x_season, by_season)
@@ -173,11 +173,18 @@ def strongest(short: X, long: X, season: X, shape: X, still: X) -> X:
     return pick((still >= best) & (short < best), FLAT, view)
 
 
+def learn_view(r: X, threshold: int, excess: int, hot: int, x: X, found: X, n: X, active: X) -> None:
+    """A view's tail after n samples."""
+    slow, quick = 1.0 / (law.TAIL_SHARE * n + law.TRUST), 1.0 / (n + law.SPEED)
+    learn_tail(r, threshold, excess, hot, x, found, law.VIEW_CUT, 1.0, slow, quick, active)
+
+
 def learn_tail(
-    r: X, threshold: int, excess: int, hot: int, x: X, found: X, cut: float, slow: X, quick: X, active: X
-) -> None:
+    r: X, threshold: int, excess: int, hot: int, x: X, found: X, cut: float, beyond: float, slow: X, quick: X,
+    active: X,
+) -> None:  # fmt: skip
     """The tail that is kept in three fields of ``r``, where it is active."""
-    t, e, h = law.learn_tail(x, r[threshold], r[excess], found, r[hot], cut, slow, quick)
+    t, e, h = law.learn_tail(x, r[threshold], r[excess], found, r[hot], cut, beyond, slow, quick)
     r[threshold] = pick(active, t, r[threshold])
     r[excess] = pick(active, e, r[excess])
     r[hot] = pick(active, law.at_most(h, _BYTE), r[hot])
@@ -185,9 +192,7 @@ def learn_tail(
 
 def learn_hours(r: X, off: X, daily: X, hours: X, seasonal: X, x: X, found: X) -> None:
     """How far samples usually are from what their time of day says."""
-    slow, quick = 1.0 / (law.TAIL_SHARE * hours + law.TRUST), 1.0 / (hours + law.SPEED)
-    active = hours >= law.WARM
-    learn_tail(r, SEASON_T, SEASON_E, SEASON_HOT, x, found, law.VIEW_CUT, slow, quick, active)
+    learn_view(r, SEASON_T, SEASON_E, SEASON_HOT, x, found, hours, hours >= law.WARM)
     learned = law.learn_season(off, r[SEASON_SD], daily, hours)
     r[SEASON_SD] = pick(seasonal, learned, r[SEASON_SD])
     r[SEASON_N] = pick(seasonal, law.at_most(hours + 1.0, _MOST_SAMPLES), r[SEASON_N])

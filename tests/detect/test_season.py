@@ -143,9 +143,9 @@ def test_a_busy_sunday_is_found_only_by_who_knows_sundays() -> None:
         scores = bank.score_learn(np.zeros(144, np.int32), sunday, np.where(at_noon, busy, calm))
         found[name] = scores.score[at_noon].max()
         if name == "knows":
-            assert VIEWS[scores.view[int(scores.score.argmax())]] == "time of day"
+            assert VIEWS[int(np.median(scores.view[at_noon]))] == "time of day"
             assert scores.score[~at_noon & (sunday % DAY < 11 * HOUR)].max() < 3
-    assert found["knows"] > 5
+    assert found["knows"] > 3.5
     assert found["knows"] > found["plain"] + 1
 
 
@@ -196,7 +196,7 @@ def test_a_holiday_is_expected_to_be_one() -> None:
         assert near[hours_ahead].mean() > 0.9 if name == "told" else near[hours_ahead].mean() < 0.5
         hour = why.views[2]
         assert (abs(hour.expected - calm[72]) < 6) == (name == "told")
-    assert found["told"] < 4 < found["not"]
+    assert found["told"] < 3 < found["not"]
 
 
 @needs_numba
