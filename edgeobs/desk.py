@@ -193,7 +193,7 @@ def _told(entry: Entry) -> str:
     body: dict[str, Any] = entry.body
     match entry.kind:
         case "intent":
-            return f"decided: {body['action']['verb']}: {body['action']['reason']}"
+            return f"{body['action']['verb']}: {body['action']['reason']}"
         case "call":
             kind, namespace, name = body["ref"][:3]
             of = "/".join(part for part in (kind.lower(), namespace, name) if part)

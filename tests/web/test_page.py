@@ -206,7 +206,7 @@ def test_arrows_walk_a_zone_and_enter_opens_a_node(visit: Open) -> None:
 def test_the_checks_behind_a_decision_can_be_read(visit: Open) -> None:
     page = visit()
     card = page.locator("#decisions > li").first
-    card.locator("summary").click()
+    card.locator(".checks summary").click()
     expect(card.locator("tbody tr")).to_have_count(8)
     expect(card.locator("tr.v-held")).to_contain_text("zone-hold: held")
 
@@ -273,7 +273,7 @@ def test_every_text_has_contrast(visit: Open, canned: Canned, scheme: str) -> No
     page.locator("#active .plot-svg").first.wait_for()
     page.locator("#resolved-box summary").click()
     page.locator("#decisions summary").first.click()
-    expect(page.locator(".notice")).to_have_count(2)
+    expect(page.locator(".notice")).to_have_count(3)
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (int(re.findall(r"\d+", ground)[0]) > 128) == (scheme == "light")
     assert page.evaluate(CONTRAST) == []
@@ -405,7 +405,7 @@ def test_hostile_text_is_only_ever_text(visit: Open, canned: Canned) -> None:
     page = visit()
     tags = "[...new Set([...document.querySelectorAll('*')].map((e) => e.localName))].sort().join(' ')"
     page.locator("#active .plot-svg").first.wait_for()
-    page.locator("#decisions summary").first.click()
+    page.locator("#decisions .checks summary").first.click()
     page.evaluate("location.hash = '#node/west/c/edge-27'")
     expect(page.locator("dialog")).to_be_visible()
     ours = set(page.evaluate(tags).split())

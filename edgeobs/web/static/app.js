@@ -1,6 +1,7 @@
 // The page: one store, filled by the stream, drawn once per frame at most.
 
 import { byId, say } from "./dom.js";
+import { Control } from "./control.js";
 import { drawDecisions } from "./decisions.js";
 import { drawFleet } from "./fleet.js";
 import { Incidents } from "./incidents.js";
@@ -13,12 +14,14 @@ const QUIET_S = 10; // connected, but the engine published nothing new for so lo
 const ANNOUNCE_MS = 2000;
 
 const store = new Store();
-const incidents = new Incidents(store);
+const control = new Control(store, () => drawSoon());
+const incidents = new Incidents(store, control);
 const sheet = new NodeSheet(store);
 const link = { state: "connecting", news: 0, first: true };
 
 function draw() {
   drawVitals(store);
+  control.draw();
   drawFleet(store);
   incidents.draw();
   drawDecisions(store);

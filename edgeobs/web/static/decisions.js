@@ -2,6 +2,7 @@
 
 import { byId, glyph, h, keyed, say } from "./dom.js";
 import { byName, clock, inFull, plural } from "./format.js";
+import { operationList } from "./operations.js";
 
 const SHOWN = 60; // cards; the API has the rest
 const NAMED = 12; // targets in one card
@@ -51,7 +52,7 @@ export function whom(decisions) {
 }
 
 export function drawDecisions(store) {
-  const groups = grouped(store.decided());
+  const groups = grouped(store.decided()).map((group) => ({ ...group, operations: group.all.map((each) => store.operations.get(each.id)).filter(Boolean) }));
   const n = store.decisions.size;
   say(byId("decisions-count"), n ? plural(n, "decision") : "");
   const list = byId("decisions");
@@ -62,7 +63,8 @@ export function drawDecisions(store) {
 export function stable(list, groups) {
   return groups.map((group) => {
     const old = list.shown?.get(group.id)?.item;
-    return old && old.newest === group.newest && old.all.length === group.all.length ? old : group;
+    const same = old && old.newest === group.newest && old.all.length === group.all.length;
+    return same && old.operations.length === group.operations.length && old.operations.every((each, i) => each === group.operations[i]) ? old : group;
   });
 }
 
@@ -79,11 +81,12 @@ function makeCard({ newest }) {
     h("div", { class: "decision-head" }, badge(newest), h("span", { class: "targets" }), h("time", { class: "when" })),
     h("p", { class: "decision-why" }),
     h("p", { class: "decision-first", hidden: true }),
+    h("ol", { class: "operations", hidden: true }),
     h("details", { class: "checks" }, h("summary", {}, h("span")), h("div", { class: "checks-body" })),
   );
 }
 
-function updateCard(card, { newest, all }) {
+function updateCard(card, { newest, all, operations }) {
   const { action } = newest;
   const targets = [...new Map(all.map((d) => [d.action.target.node_id || d.action.target.zone_id, d.action.target])).values()];
   targets.sort((a, b) => byName(placeText(a), placeText(b)));
@@ -99,7 +102,8 @@ function updateCard(card, { newest, all }) {
   const first = card.querySelector(".decision-first");
   first.hidden = newest.verdict === "allowed" || !action.reason;
   say(first, `${action.verb} was proposed because: ${action.reason}`);
-  say(card.querySelector("summary span"), checksText(newest.checks));
+  operationList(card.querySelector(".operations"), operations);
+  say(card.querySelector(".checks summary span"), checksText(newest.checks));
   card.querySelector(".checks-body").replaceChildren(...checksBody(newest));
 }
 

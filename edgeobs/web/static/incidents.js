@@ -2,11 +2,14 @@
 
 import { byId, glyph, h, keyed, say } from "./dom.js";
 import { clock, decades, duration, inFull, range, value } from "./format.js";
+import { wordLine } from "./control.js";
 import { badge, grouped, whom } from "./decisions.js";
+import { operationLine } from "./operations.js";
 import { plot } from "./plot.js";
 
 const RESOLVED_SHOWN = 50; // cards; the API has the rest
 const UNASKED = matchMedia("(min-width: 860px)").matches ? 3 : 1; // incidents that open of themselves
+const OPERATIONS = 4; // of an incident, in its card
 const FIRST = 3; // pieces of evidence in sight; the rest is one more click away
 const FETCH_MS = 1000; // evidence of an open card is asked for no more often
 const REFRESH_MS = 2000; // and while the incident lasts this often: plots grow without news of the incident
@@ -16,13 +19,15 @@ export const incidentLink = (id) => `#incident/${encodeURIComponent(id)}`;
 /** Which incidents are expanded, and their evidence once it has come. */
 export class Incidents {
   #store;
+  #control;
   #open = new Set();
   #unasked = 0; // expanded without being asked to
   #seen = new Set();
   #details = new Map(); // id → { of: updated_s, at: ms, text, evidence, failed, busy }
 
-  constructor(store) {
+  constructor(store, control) {
     this.#store = store;
+    this.#control = control;
   }
 
   draw() {
@@ -93,10 +98,13 @@ export class Incidents {
     if (expanded) this.#fetch(incident);
     const detail = expanded ? this.#details.get(incident.id) : undefined;
     const openScore = this.#store.self?.open_score;
-    const fresh = { id: incident.id, incident, expanded, evidence: detail?.evidence, failed: detail?.failed, verdicts: decisions.map((d) => d.id).join(" "), openScore };
+    const operations = this.#store.done(incident.id);
+    const words = this.#store.said(incident.id);
+    const told = [...operations.map((o) => `${o.id} ${o.updated_s} ${o.state}`), ...words.map((w) => `${w.what} ${w.verb} ${w.by} ${w.at_s}`), this.#control.changeable].join();
+    const fresh = { told, id: incident.id, incident, expanded, evidence: detail?.evidence, failed: detail?.failed, verdicts: decisions.map((d) => d.id).join(" "), openScore };
     const old = list.shown?.get(incident.id)?.item;
     if (old && Object.keys(fresh).every((key) => old[key] === fresh[key])) return old;
-    return Object.assign(fresh, { decisions });
+    return Object.assign(fresh, { decisions, operations, words });
   }
 
   async #fetch(incident) {
@@ -136,7 +144,7 @@ export class Incidents {
     return h(
       "li",
       { class: "card incident" },
-      h("article", { "aria-label": incident.title }, h("h3", {}, button), h("p", { class: "incident-meta" }), h("div", { class: "incident-verdicts" }), h("div", { class: "incident-body", id: body, hidden: true })),
+      h("article", { "aria-label": incident.title }, h("h3", {}, button), h("p", { class: "incident-meta" }), h("div", { class: "incident-verdicts" }), h("div", { class: "incident-words" }), h("div", { class: "incident-body", id: body, hidden: true })),
     );
   }
 
@@ -161,7 +169,9 @@ export class Incidents {
     say(card.querySelector(".incident-title"), incident.title);
     card.querySelector(".incident-open").setAttribute("aria-expanded", String(expanded));
     card.querySelector(".incident-meta").replaceChildren(...meta(incident));
-    card.querySelector(".incident-verdicts").replaceChildren(...verdicts(item.decisions));
+    const lines = [...item.words.map(wordLine), ...item.operations.slice(0, OPERATIONS).map(operationLine)];
+    card.querySelector(".incident-verdicts").replaceChildren(...verdicts(item.decisions, item.operations), ...lines);
+    card.querySelector(".incident-words").replaceChildren(...this.#control.buttons(incident, item.decisions));
     const body = card.querySelector(".incident-body");
     body.hidden = !expanded;
     if (expanded) drawEvidence(body, item);
@@ -188,8 +198,9 @@ function meta(incident) {
 }
 
 // What became of it, in a line each: a held or denied one always with its reason.
-function verdicts(decisions) {
-  return grouped(decisions).slice(0, 3).map(({ newest, all }) => {
+function verdicts(decisions, operations) {
+  const done = new Set(operations.map((each) => each.id)); // told by what has become of it
+  return grouped(decisions.filter((each) => !done.has(each.id))).slice(0, 3).map(({ newest, all }) => {
     const verb = newest.verdict === "allowed" ? "" : `${newest.action.verb} `;
     const why = newest.verdict === "allowed" ? newest.action.reason : newest.reason;
     return h("p", { class: `verdict v-${newest.verdict}` }, badge(newest), h("span", {}, h("b", {}, `${verb}${whom(all)}`), `: ${why}`));

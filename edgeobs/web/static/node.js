@@ -4,6 +4,7 @@ import { byId, glyph, h } from "./dom.js";
 import { clock, count, decades, duration } from "./format.js";
 import { badge } from "./decisions.js";
 import { incidentLink } from "./incidents.js";
+import { stateBadge } from "./operations.js";
 
 const HEARTS = {
   young: "just met: not yet known how often it speaks",
@@ -46,19 +47,21 @@ export class NodeSheet {
     const zone = this.#store.zones.get(node.zone_id);
     const incidents = [...this.#store.incidents.values()].filter((each) => each.place.node_id === node.id).sort((a, b) => b.opened_s - a.opened_s);
     const decisions = this.#store.decided().filter((each) => each.action.target.node_id === node.id);
-    const drawn = JSON.stringify([node, zone, incidents, decisions.map((each) => each.id)]);
+    const operations = [...this.#store.operations.values()].filter((each) => each.target.node_id === node.id).sort((a, b) => b.begun_s - a.begun_s);
+    const drawn = JSON.stringify([node, zone, incidents, decisions.map((each) => each.id), operations]);
     if (drawn === this.#drawn) return undefined;
     const hadFocus = this.#drawn && this.#dialog.contains(document.activeElement);
     this.#drawn = drawn;
     const close = h("button", { class: "icon-button", type: "button", "aria-label": "Close", onclick: () => this.#dialog.close() }, glyph("close"));
-    this.#dialog.replaceChildren(
+    this.#dialog.replaceChildren(...[
       h("div", { class: "sheet-head" }, h("h2", { id: "node-title", class: `is-${node.state}` }, glyph(node.state), node.name || "unnamed node"), node.simulated ? h("span", { class: "tag" }, "simulated") : "", close),
       facts(node, zone),
       h("h3", {}, "Incidents"),
       incidents.length ? h("ul", { class: "plain" }, incidents.slice(0, 20).map(incidentRow)) : h("p", { class: "faint" }, "None that is still known."),
+      operations.length ? [h("h3", {}, "Done"), h("ul", { class: "plain" }, operations.slice(0, 20).map(operationRow))] : [],
       h("h3", {}, "Decisions"),
       decisions.length ? h("ul", { class: "plain" }, decisions.slice(0, 20).map(decisionRow)) : h("p", { class: "faint" }, "None: nothing was proposed for it."),
-    );
+    ].flat());
     if (hadFocus) close.focus();
     return undefined;
   }
@@ -86,6 +89,10 @@ function facts(node, zone) {
 
 function incidentRow(incident) {
   return h("li", {}, h("span", { class: `badge s-${incident.state}` }, incident.state), " ", h("a", { href: incidentLink(incident.id) }, incident.title), ` · ${clock(incident.opened_s)}`);
+}
+
+function operationRow(operation) {
+  return h("li", {}, stateBadge(operation), ` ${operation.verb}: ${operation.reason || operation.state} · ${clock(operation.updated_s)}`);
 }
 
 function decisionRow(decision) {

@@ -1,6 +1,6 @@
 // What the page knows: sections of items by id, as the stream's changes leave them.
 
-const SECTIONS = ["status", "zones", "nodes", "incidents", "decisions"];
+const SECTIONS = ["status", "zones", "nodes", "incidents", "decisions", "operations", "words"];
 
 export class Store {
   version = 0;
@@ -41,6 +41,16 @@ export class Store {
   /** Decisions, newest first. */
   decided() {
     return [...this.decisions.values()].sort(newest("decided_s"));
+  }
+
+  /** What is being done or was, of an incident, newest first. */
+  done(incident) {
+    return [...this.operations.values()].filter((each) => each.incident_id === incident).sort(newest("begun_s"));
+  }
+
+  /** What people said of an incident and is in force. */
+  said(incident) {
+    return [...this.words.values()].filter((each) => each.incident_id === incident).sort((a, b) => b.at_s - a.at_s);
   }
 
   /** Decisions on incidents that are not resolved, newest first. */

@@ -24,12 +24,12 @@ export function drawVitals(store) {
   drawModes(status);
   drawNotices(status);
   drawEmpty(store, status);
-  say(byId("about"), `edgeobs ${status.version}${status.decoder ? ` · decoder ${status.decoder}` : ""} · read-only`);
+  say(byId("about"), `edgeobs ${status.version}${status.decoder ? ` · decoder ${status.decoder}` : ""}`);
 }
 
 function drawModes(status) {
   const modes = [];
-  if (status.paused) modes.push({ id: "paused", title: "every action is paused: nothing is done, nothing is allowed" });
+  if (status.paused) modes.push({ id: "paused", title: `${status.paused}: nothing is done, nothing is allowed` });
   modes.push(status.dry_run ? { id: "dry-run", title: "decisions are made and recorded; nothing is done to the cluster" } : { id: "acting", title: "allowed actions are done" });
   keyed(byId("modes"), modes, ({ id, title }) => h("span", { class: `mode mode-${id}`, title }, id), () => {});
 }
@@ -37,8 +37,9 @@ function drawModes(status) {
 function drawNotices(status) {
   const notices = status.notices.map((text) => ({ id: `!${text}`, text, kind: "warn" }));
   if (!status.store_healthy && !notices.length) notices.push({ id: "store", text: "Incidents and decisions cannot be written to disk. Detection goes on.", kind: "warn" });
+  if (status.paused) notices.unshift({ id: `paused ${status.paused}`, text: `Nothing is done: ${status.paused}`, kind: "held" });
   if (status.warm) notices.push({ id: "warm", text: status.warm, kind: "info" });
-  const make = ({ text, kind }) => h("p", { class: `notice notice-${kind}` }, glyph(kind === "warn" ? "abnormal" : "info"), h("span", {}, text));
+  const make = ({ text, kind }) => h("p", { class: `notice notice-${kind}` }, glyph({ warn: "abnormal", held: "held" }[kind] ?? "info"), h("span", {}, text));
   keyed(byId("notices"), notices, make, (row, { text }) => say(row.lastElementChild, text));
 }
 
