@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from edgeobs import __version__
-from edgeobs.config import Config, ConfigError, load
+from edgeobs.config import Config, ConfigError, load, warnings
 
 if TYPE_CHECKING:
     from edgeobs.speak import Core
@@ -78,8 +78,12 @@ def serve(config: ConfigFile = None) -> None:
 def check_config(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The YAML file to look at.")],
 ) -> None:
-    """Say whether a config file can be used; if not: which key, what it expects, what it found (exit 2)."""
-    _load(file)
+    """Say whether a config file can be used; if not: which key, what it expects, what it found (exit 2).
+
+    What can be used, and is most likely not meant so, is told as a warning.
+    """
+    for text in warnings(_load(file)):
+        typer.echo(f"{file}: warning: {text}", err=True)
     typer.echo(f"{file}: ok")
 
 

@@ -30,6 +30,7 @@ from edgeobs.ingest.settings import Settings as ServerSettings
 from edgeobs.kube.settings import KubernetesSettings
 from edgeobs.remediate import Settings as RemediateSettings
 from edgeobs.remediate.proposing import problems as remediation_problems
+from edgeobs.remediate.windows import problems as window_problems
 from edgeobs.web import Settings as WebSettings
 
 _MAX_BYTES = 1 << 20
@@ -141,12 +142,37 @@ def parse(text: str, file: str = "config") -> Config:
     return config
 
 
+def warnings(config: Config) -> Iterator[str]:
+    """A line for everything that can be, and is most likely not what was meant."""
+    found = config.remediate
+    if found.live and not found.dry_run and config.cluster.kind != "kubernetes":
+        verbs = ", ".join(found.live)
+        yield f"remediate.live: nothing real is changed by {verbs}: cluster.kind is not kubernetes"
+    if found.live and found.dry_run:
+        yield f"remediate.live: nothing is done by {', '.join(found.live)}: remediate.dry_run is on"
+    if not found.live and not found.dry_run:
+        yield "remediate.dry_run: is off, and remediate.live names no action: nothing is carried out"
+    if off := [verb for verb in found.live if verb not in found.verbs]:
+        yield f"remediate.live: every {' and '.join(off)} is denied: not in remediate.verbs"
+    if found.pause:
+        yield "remediate.pause: every action is held, and only this file can resume it"
+    for name in ("nodes_per_zone", "cluster_share", "per_hour", "cooldown_s"):
+        if getattr(found, name) is None:
+            yield f"remediate.{name}: no budget is set, so every action is denied"
+        elif name != "cooldown_s" and not getattr(found, name):
+            yield f"remediate.{name}: a budget of 0 holds every action"
+    waits = [verb for verb in found.approve if verb in found.live]
+    if waits and config.web.token_file is None:
+        names = " or ".join(waits)
+        yield f"remediate.approve: nobody can approve {names} but by annotation: no web.token_file is set"
+
+
 def _unfit(config: Config) -> Iterator[str]:
     """A line for everything that is of the right kind and yet cannot be."""
     yield from _nowhere(config.detect)
     yield from _taken(config.server, config.web)
     yield from _impossible(config.detectors)
-    for place, wrong in remediation_problems(config.remediate):
+    for place, wrong in (*remediation_problems(config.remediate), *window_problems(config.remediate.windows)):
         yield f"remediate.{place}: {wrong}"
     yield from _unreachable(config.cluster)
 
@@ -219,7 +245,13 @@ def _as_written(loader: _UniqueKeys, node: yaml.ScalarNode) -> object:
     return loader.construct_scalar(node)
 
 
+def _whole(loader: _UniqueKeys, node: yaml.ScalarNode) -> object:
+    """``22:30`` is a time of day, not YAML 1.1's number in base 60."""
+    return node.value if ":" in node.value else loader.construct_yaml_int(node)
+
+
 _UniqueKeys.add_constructor("tag:yaml.org,2002:timestamp", _as_written)
+_UniqueKeys.add_constructor("tag:yaml.org,2002:int", _whole)
 
 
 def _unknown(found: object, kind: Any, path: str) -> Iterator[str]:
@@ -262,6 +294,8 @@ def _problems(errors: Sequence[Any]) -> Iterator[str]:
             continue  # it is of one of these kinds, and wrong within
         found = "nothing" if error["type"] == "missing" else repr(error["input"])
         found = found if len(found) <= 80 else found[:77] + "…"
+        share = isinstance(error["input"], str) and error["input"].rstrip().endswith("%")
+        found += " (10 % is 0.1)" if share else ""
         yield f"{place or 'the file'}: expected {' or '.join(expected[place])}; found {found}"
 
 

@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import structlog
+
 from edgeobs.actor import Actor
 from edgeobs.calls import Api
-from edgeobs.config import Config
+from edgeobs.config import Config, warnings
 from edgeobs.hooks import Hooks
 from edgeobs.objects import Inventory, Ref
 from edgeobs.people import People
@@ -16,6 +18,9 @@ from edgeobs.signals import SECOND, Counts
 
 if TYPE_CHECKING:
     from edgeobs.kube.cluster import Cluster
+
+
+log = structlog.get_logger("edgeobs.control")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +41,11 @@ class Control:
 def control(config: Config) -> Control:
     """The cluster of a configuration; nothing is read or started yet.
 
-    Raises ValueError where there are no credentials, ModuleNotFoundError without the extra ``kube``.
+    What its settings most likely do not mean is logged. Raises ValueError where there are no credentials,
+    ModuleNotFoundError without the extra ``kube``.
     """
+    for text in warnings(config):
+        log.warning("config", reason=text)
     if config.cluster.kind == "memory":
         twin = MemoryCluster(config.remediate, config.limits.max_nodes, time.time_ns)
         return Control(twin, twin, Switches)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from edgeobs.cli import app
-from edgeobs.config import Config, ConfigError, load, parse
+from edgeobs.config import Config, ConfigError, load, parse, warnings
 from edgeobs.detect.models import ModelSettings
 
 UNPROTECTED = (
@@ -67,6 +67,26 @@ def test_what_is_set_is_set_and_the_rest_keeps_its_default() -> None:
         ("web: {port: 4317, host: 0.0.0.0}", "web.port: ", "another port than server.grpc_port", "4317"),
         ("remediate: {verbs: [reboot]}", "remediate.verbs[0]", "'cordon'", "'reboot'"),
         ("remediate: {cluster_share: 1.5}", "remediate.cluster_share", "less than or equal to 1", "1.5"),
+        ("remediate: {cluster_share: 200 %}", "remediate.cluster_share", "number", "'200 %' (10 % is 0.1)"),
+        ("remediate: {ladders: {disk_fail: []}}", "remediate.ladders.disk_fail", "disk_failing", "disk_fail"),
+        (
+            "remediate: {windows: [{start: 4:00, end: 22:30}]}",
+            "remediate.windows[0].start",
+            "HH:MM",
+            "'4:00'",
+        ),
+        (
+            "remediate: {windows: [{start: 01:00, end: 02:00, days: [son]}]}",
+            "remediate.windows[0].days[0]",
+            "'sun'",
+            "'son'",
+        ),
+        (
+            "remediate: {windows: [{start: 01:00, end: 02:00, timezone: Mars/X}]}",
+            "remediate.windows[0].timezone",
+            "IANA",
+            "Mars/X",
+        ),
         ("server: 3", "server", "keys with values", "3"),
         ("web: {token_file: 3}", "web.token_file", "a path", "3"),
         ("- a", "the file", "", "['a']"),
@@ -79,6 +99,37 @@ def test_a_mistake_is_told_with_its_place(text: str, place: str, expected: str, 
     assert problem.startswith(place)
     assert expected in problem
     assert found in problem
+
+
+def test_a_time_of_day_is_no_number_in_base_60() -> None:
+    (window,) = parse("remediate: {windows: [{start: 22:30, end: 04:00}]}").remediate.windows
+    assert (window.start, window.end) == ("22:30", "04:00")
+    assert parse("server: {http_port: 1_318}").server.http_port == 1318
+
+
+@pytest.mark.parametrize(
+    ("text", "warning"),
+    [
+        ("remediate: {dry_run: false, live: [cordon]}", "cluster.kind is not kubernetes"),
+        ("remediate: {live: [cordon]}", "remediate.dry_run is on"),
+        ("remediate: {dry_run: false}", "remediate.live names no action"),
+        ("remediate: {live: [cordon], verbs: [taint]}", "not in remediate.verbs"),
+        ("remediate: {pause: true}", "only this file can resume"),
+        ("remediate: {per_hour: null}", "remediate.per_hour: no budget is set"),
+        ("remediate: {cluster_share: 0}", "remediate.cluster_share: a budget of 0"),
+        ("remediate: {live: [drain]}", "nobody can approve drain"),
+    ],
+)
+def test_what_is_most_likely_not_meant_is_told_and_can_be_used(
+    tmp_path: Path, text: str, warning: str
+) -> None:
+    assert any(warning in each for each in warnings(parse(text)))
+    file = tmp_path / "edgeobs.yaml"
+    file.write_text(text)
+    done = CliRunner().invoke(app, ["check-config", str(file)])
+    assert (done.exit_code, done.stdout) == (0, f"{file}: ok\n")
+    assert warning in done.stderr
+    assert not list(warnings(Config()))
 
 
 def test_a_port_may_be_given_at_two_addresses_and_any_free_one_twice() -> None:

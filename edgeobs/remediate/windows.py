@@ -1,21 +1,18 @@
 """When nothing may be done, or only then: maintenance windows by the clocks on people's walls. Pure."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import Annotated, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo
-
-from pydantic import StringConstraints
 
 from edgeobs.signals import SECOND, Verdict
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-Time = Annotated[str, StringConstraints(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
-"""``HH:MM`` on a 24-hour clock."""
-
+_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00", re.ASCII)
 _LOOK_AHEAD = 15  # days in which the next opening is looked for: two weeks, and a night that began before
 
 
@@ -24,10 +21,10 @@ class Window:
     """A time of the week, as the clocks of its time zone show it: an hour that a change of clocks leaves out
     does not come, one that comes twice counts twice."""
 
-    start: Time
+    start: str
     """When it begins, ``HH:MM``."""
 
-    end: Time
+    end: str
     """When it is over, ``HH:MM``, not included; before ``start``: on the day after."""
 
     days: tuple[Day, ...] = DAYS
@@ -87,6 +84,9 @@ def problems(windows: Iterable[Window]) -> Iterator[tuple[str, str]]:
         except (KeyError, ValueError, OSError):
             known = "expected an IANA time zone that this machine knows (package tzdata)"
             yield f"{place}.timezone", f"{known}, found {each.timezone!r}"
+        for key, time in (("start", each.start), ("end", each.end)):
+            if not _TIME.fullmatch(time):
+                yield f"{place}.{key}", f"expected a time of day, HH:MM up to 24:00; found {time!r}"
         if each.start in {each.end, "24:00"}:
             yield f"{place}.end", f"expected another time than start; found {each.start} to {each.end}"
         if not each.days:

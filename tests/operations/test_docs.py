@@ -1,10 +1,14 @@
 """The documentation is true: its examples run, its links lead somewhere, its tables are the code's."""
 
+import ast
+import dataclasses
 import importlib
+import inspect
 import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +115,71 @@ def test_the_tables_of_the_remediation_page_are_the_codes(heading: str, module: 
     section = (ROOT / "docs/remediation.md").read_text().split(heading)[1].split("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
     assert rows == list(getattr(importlib.import_module(module), name))
+
+
+def test_every_rule_is_in_the_runbook() -> None:
+    from edgeobs.remediate.guards import RULES
+
+    section = (ROOT / "docs/remediation.md").read_text().split("## Runbook")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(RULES)
+
+
+@pytest.mark.parametrize(
+    ("heading", "module", "name"),
+    [
+        ("## Settings", "edgeobs.remediate.settings", "Settings"),
+        ("### Maintenance windows", "edgeobs.remediate.windows", "Window"),
+    ],
+)
+def test_every_setting_of_remediation_is_told_with_its_default(heading: str, module: str, name: str) -> None:
+    """With its unit, too, and in the words of the code."""
+    section = (ROOT / "docs/remediation.md").read_text().split(heading)[1].split("\n## ")[0]
+    kind = getattr(importlib.import_module(module), name)
+    wanted = [f"| `{row[0]}` | {' | '.join(row[1:])} |" for row in settings_of(kind)]
+    told = re.findall(r"^\| `\w+` \|.*$", section, re.MULTILINE)
+    assert told == wanted
+
+
+def settings_of(kind: Any) -> Iterator[tuple[str, str, str, str]]:
+    """Name, default, unit and meaning of every field of a section."""
+    source = ast.parse(Path(inspect.getfile(kind)).read_text())
+    body = next(n for n in source.body if isinstance(n, ast.ClassDef) and n.name == kind.__name__).body
+    means = {
+        field.target.id: " ".join(text.value.value.split()).replace("``", "`")
+        for field, text in pairwise(body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+        and isinstance(text.value.value, str)
+    }  # fmt: skip
+    for field in dataclasses.fields(kind):
+        given: Any = field.default
+        if field.default_factory is not dataclasses.MISSING:
+            given = field.default_factory()
+        yield field.name, shown(field.name, given), unit(field.name, given), means[field.name]
+
+
+def shown(name: str, given: Any) -> str:
+    if given is dataclasses.MISSING:
+        return "must be given"
+    if name == "ladders":
+        return "built in"
+    if isinstance(given, bool):
+        return "on" if given else "off"
+    if isinstance(given, tuple):
+        return ", ".join(f"`{each}`" for each in given) or "none"
+    if isinstance(given, int | float):
+        return f"{given:g}"
+    return f"`{given}`" if given else "none"
+
+
+def unit(name: str, given: Any) -> str:
+    if name.endswith("_s"):
+        return "s"
+    if name.endswith("_days"):
+        return "days"
+    if "share" in name or name == "keep_free":
+        return "share"
+    return "number" if isinstance(given, int) and not isinstance(given, bool) else ""
 
 
 def test_every_section_of_the_config_is_in_the_table(root: Path) -> None:
