@@ -76,6 +76,7 @@ class Conductor:
         self.me, self._switches, self._clock, self._dice = me, switches, clock, dice
         self.news: deque[Operation] = deque()  # every change, in order; taken out by whoever listens
         self._under: dict[str, _Under] = {}
+        self._worked_ns = 0
         self._aside = Aside(api, counts)
         self._resume()
 
@@ -111,9 +112,12 @@ class Conductor:
     def work(self, seen: Seen) -> int:
         """Advance what is due first, or tell something; when there is something to do again, ns."""
         now = self._clock()
+        if now < self._worked_ns:  # the clock was set back: nothing may wait for the time it had been
+            for under in self._under.values():
+                under.due_ns = now
+        self._worked_ns = now
         due = min(self._under.values(), key=lambda under: under.due_ns, default=None)
-        # What is due later than anything ever is was put off by a clock that has been set back since.
-        if due is not None and not now < due.due_ns <= now + _LONGEST_NS:
+        if due is not None and due.due_ns <= now:
             try:
                 self._advance(due, seen)
             except (JournalError, MemoryError):
