@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, HttpCredentials, Page, expect, sync_playwright
 
 from edgeobs.web import Explained, Published, Refused, Settings, Step
 from tests.web.test_page import CHROMIUM, CONTRAST, FLAGS, NAMELESS
@@ -72,7 +72,7 @@ def visit(
     with serve(canned, settings, desk=desk) as url:
 
         def go(path: str = "", width: int = 1440, height: int = 900, **context: Any) -> Page:
-            known = {"username": "ada", "password": TOKEN}
+            known = HttpCredentials(username="ada", password=TOKEN)
             own = browser.new_context(
                 viewport={"width": width, "height": height}, http_credentials=known, **context
             )
