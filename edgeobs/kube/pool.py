@@ -32,7 +32,7 @@ class Pool:
 
     def mapping(self, value: Mapping[str, Any]) -> Mapping[str, Any]:
         """The same for a mapping with hashable values, its keys and values shared too. Never change it."""
-        key = tuple(value.items())
+        key = (dict, *value.items())  # never equal to a tuple that is shared as such, the empty one above all
         found = self._young.get(key)
         return cast("Mapping[str, Any]", self._keep(key, None) if found is None else found)
 
@@ -41,6 +41,6 @@ class Pool:
             self._old, self._young = self._young, {}
         known = self._old.pop(key, None)
         if known is None:
-            known = {self.share(k): self.share(v) for k, v in key} if value is None else value
+            known = {self.share(k): self.share(v) for k, v in key[1:]} if value is None else value
         self._young[key] = known
         return known
