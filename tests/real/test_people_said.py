@@ -1,0 +1,124 @@
+"""What people say with kubectl and over the API, on a real control plane and with the permissions shipped."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from edgeobs.control import Control, Elected, Mirrored
+from edgeobs.kube.cluster import Cluster
+from edgeobs.kube.resources import CONTROL
+from edgeobs.kube.settings import KubernetesSettings
+from edgeobs.objects import Ref
+from edgeobs.people import People
+from edgeobs.remediate import Settings
+from edgeobs.remediate.words import Word
+from edgeobs.signals import SECOND
+from tests.real.api import wait
+from tests.real.control_plane import ControlPlane
+from tests.real.nodes import Nodes
+
+pytestmark = pytest.mark.real
+
+RBAC = Path(__file__).parents[2] / "deploy/kubernetes/rbac.yaml"
+SETTINGS = Settings()
+
+
+class Replica:
+    """What a core knows of people's words; time is real."""
+
+    def __init__(self, settings: KubernetesSettings, folder: Path) -> None:
+        self.cluster = Cluster(settings)
+        says = Elected(self.cluster)
+        says.check()
+        self.control = Control(Mirrored(self.cluster), self.cluster.live, says)
+        self.people = People(
+            folder, SETTINGS, says, self.cluster.mirror.notes, self.cluster.live.call,
+            Ref("ConfigMap", self.cluster.namespace, CONTROL),
+        )  # fmt: skip
+        self.people.open()
+        self.cluster.start()
+        wait("everything is listed", lambda: self.cluster.fresh)
+
+    def say(self, what: str) -> str:
+        return self.people.say(
+            Word("pause" if what == "pause" else "resume", "ada", "because", time.time_ns())
+        )
+
+    def look(self, incident: str) -> dict[tuple[str, str], str]:
+        nodes = self.cluster.mirror.inventory(time.time_ns()).nodes.values()
+        self.people.look(nodes, {incident}, set())
+        return dict(self.people().approved)
+
+
+@pytest.fixture
+def replica(control_plane: ControlPlane, nodes: Nodes, tmp_path: Path) -> Iterator[Callable[[str], Replica]]:
+    """One of those that share a cluster of one node, with edgeobs' own permissions."""
+    account = control_plane.account(RBAC)
+    file = control_plane.kubeconfig(account.name, account.token)
+    settings = KubernetesSettings(kubeconfig=file, cluster="site-1", namespace="edgeobs", qps=200, stale_s=10)
+    nodes.add("a-1", "a")
+    wait("the node is Ready", lambda: nodes.ready("a-1"))
+    made: list[Replica] = []
+
+    def make(name: str) -> Replica:
+        made.append(Replica(settings, tmp_path / name))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.cluster.stop()
+    control_plane.kubectl("delete", "configmap", CONTROL, "-n", "edgeobs", "--ignore-not-found")
+
+
+def test_a_pause_reaches_every_replica_and_kubectl_resumes_it(
+    replica: Callable[[str], Replica], control_plane: ControlPlane
+) -> None:
+    here, there = replica("a"), replica("b")
+    assert here.say("pause") == ""
+    wait(
+        "the other replica knows", lambda: "paused by ada in the ConfigMap: because" in there.people().paused
+    )
+    assert here.say("pause") == "", "it is there already"
+    assert there.say("resume") == ""
+    wait("this one knows", lambda: "in the ConfigMap" not in here.people().paused)
+    said = '{"data": {"paused": "true", "reason": "we change the switch"}}'
+    control_plane.kubectl("patch", "configmap", CONTROL, "-n", "edgeobs", "--type=merge", "-p", said)
+    for each in (here, there):
+        wait("all know", lambda each=each: "we change the switch" in each.people().paused)  # type: ignore[misc]
+    control_plane.kubectl("delete", "configmap", CONTROL, "-n", "edgeobs")
+    wait("it is taken back", lambda: "in the ConfigMap" not in there.people().paused)
+
+
+def test_annotations_approve_and_are_taken_back(
+    replica: Callable[[str], Replica], control_plane: ControlPlane
+) -> None:
+    here = replica("a")
+    control_plane.kubectl("annotate", "node", "a-1", "edgeobs.io/approve=inc-1", "edgeobs.io/veto=inc-2")
+    wait("it is heard", lambda: ("inc-1", "") in here.look("inc-1"))
+    node = here.cluster.live.node("a-1")
+    assert node is not None
+    assert node.annotations["edgeobs.io/veto"] == "inc-2"
+    assert here.look("inc-1")[("inc-1", "")].startswith("approved by an annotation of node a-1")
+    control_plane.kubectl("annotate", "node", "a-1", "edgeobs.io/approve-")
+    wait("it is taken back", lambda: not here.look("inc-1"))
+
+
+def test_without_permission_for_the_config_map_nothing_counts_as_known(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    poorer = tmp_path / "rbac.yaml"
+    text = RBAC.read_text()
+    poorer.write_text(text.replace("resourceNames: [edgeobs-control]", "resourceNames: [another]"))
+    account = control_plane.account(poorer)
+    file = control_plane.kubeconfig(account.name, account.token)
+    cluster = Cluster(KubernetesSettings(kubeconfig=file, namespace="edgeobs", qps=200, stale_s=10))
+    cluster.start()
+    try:
+        wait("the refusal is seen", lambda: "403" in cluster.mirror.problems().get("ConfigMap", ""))
+        assert not cluster.fresh
+        assert cluster.mirror.age_ns() > 365 * 86_400 * SECOND
+    finally:
+        cluster.stop()
+        control_plane.account(RBAC)  # others use the same roles
