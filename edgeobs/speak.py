@@ -86,7 +86,7 @@ def explained(found: Mapping[str, Any], node: str) -> str:
     """What would be done about a node, as text: what is proposed with every rule's answer, then the rest."""
     facts = [f"  {name:<20}{text}" for name, text in found["facts"].items()]
     proposed = [line for decision in found["proposed"] for line in _whole(decision)]
-    others = [_line(decision) for decision in found["verbs"]]
+    others = [line for decision in found["verbs"] for line in (_line(decision), *_besides(decision))]
     parts = [
         [f"node {node}", *facts],
         ["Proposed now", *(proposed or ["  nothing: no policy asks for anything"])],
@@ -105,6 +105,16 @@ def _line(decision: Mapping[str, Any]) -> str:
     if verdict == "allowed":
         return f"  {verb:<12}{_done(decision)}"
     return f"  {verb:<12}{verdict} by {decision['rule']}: {decision['reason']}"
+
+
+def _besides(decision: Mapping[str, Any]) -> list[str]:
+    """What other rules forbid as well."""
+    said = [each for each in decision["checks"] if each["verdict"] != "allowed"]
+    return [
+        f"{'':<14}{each['verdict']} by {each['rule']}: {each['reason']}"
+        for each in said
+        if each["rule"] != decision["rule"]
+    ]
 
 
 def _done(decision: Mapping[str, Any]) -> str:

@@ -288,6 +288,32 @@ def test_what_may_change_by_itself_waits(world: World, happens: Callable[[World]
     assert world.node().unschedulable
 
 
+def begun(world: World) -> None:
+    """A cordon whose first call had no answer of use."""
+    world.api.before = lambda _: Answer(503, "Unavailable")
+    world.take(world.decision())
+    world.run(0)
+    assert (world.operation().state, len(world.api.calls)) == ("working", 1)
+    world.api.before = lambda _: None
+
+
+@pytest.mark.parametrize("happens", [_annotates, _annotates_all, _vetoes])
+def test_a_veto_stops_what_is_under_way(world: World, happens: Callable[[World], None]) -> None:
+    begun(world)
+    happens(world)
+    world.run(60)
+    assert (world.operation().state, len(world.api.calls)) == ("cancelled", 1)
+    assert "vetoed" in world.operation().reason
+    assert not world.node().unschedulable
+
+
+def test_what_is_begun_is_carried_to_its_end_outside_the_window(world: World) -> None:
+    begun(world)
+    _closes(world)
+    world.run(60)
+    assert world.node().unschedulable
+
+
 def test_leadership_lost_between_the_record_and_the_call_sends_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,10 @@ class Fake:
         checks = (Check("paused", "allowed", "not paused"), Check("approved", "held", "drain waits\x1b[2J"))
         held = Decision("d", act, "held", "approved", "drain waits for a person", checks, False, 1)
         cordon = Decision("e", Action("cordon", *_rest(act)), "allowed", "all", "", checks, True, 1)
-        return Explained((("zone", "a"), ("opted in", "yes")), (held,), (cordon,))
+        paused = Check("paused", "held", "paused by ada")
+        taint = replace(cordon, action=replace(act, verb="taint"), verdict="held", rule="paused",
+                        reason=paused.reason, checks=(paused, checks[1]))  # fmt: skip
+        return Explained((("zone", "a"), ("opted in", "yes")), (held,), (cordon, taint))
 
 
 def _rest(act: Action) -> Any:
@@ -130,6 +134,8 @@ def test_a_node_is_explained(run: Any) -> None:
     assert "  → held by approved: drain waits for a person" in lines
     assert any(line.split()[:3] == ["held", "approved", "drain"] for line in lines)
     assert "  cordon      would be allowed, and nothing done (dry-run)" in lines
+    number = lines.index("  taint       held by paused: paused by ada")
+    assert lines[number + 1].strip().startswith("held by approved: drain waits")
     assert "\x1b" not in done.stdout
     assert '"facts"' in run("explain", "node/edge-7", "--json").stdout
     unknown = run("explain", "node/edge-8")
