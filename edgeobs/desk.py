@@ -109,7 +109,7 @@ class Desk:
         operations = pipeline.remediation.operations.values()
         standing = {each.action.incident for each in operations if not each.over or each.standing}
         if now - self._since_ns < _SETTLED_NS:
-            standing |= {word.incident for word in self._people.words.all()}
+            standing |= {word.incident for word in self._people.standing().all()}
             active |= standing
         self._people.look(nodes, active, standing)
         if now - self._compared_ns >= _UNMATCHED_NS:
@@ -144,7 +144,7 @@ class Desk:
 
     def _leads(self, what: What) -> None:
         leader = self._people().leader
-        if leader and what == "approve":
+        if leader and what == "approve" and not self._people.shares:
             raise Refused(409, f"{leader}; approve it there")
 
     def _paused(self) -> None:
@@ -157,7 +157,7 @@ class Desk:
         switches = self._people()
         if what == "resume" and switches.paused:
             return f"still held: {switches.paused}"
-        if what == "veto" and switches.leader:
+        if what == "veto" and switches.leader and not self._people.shares:
             return f"told to this replica alone, and {switches.leader}"
         if what == "approve" and verb and verb not in self._settings.approve:
             return f"{verb} needs no approval"
@@ -181,7 +181,7 @@ class Desk:
 
 def words(people: People) -> tuple[Said, ...]:
     """Words on incidents, for the page."""
-    found = people.words
+    found = people.standing()
     said = [*found.vetoes.values(), *found.approvals.values()]
     return tuple(
         Said("veto" if w.what == "veto" else "approve", w.by, w.why, w.at_ns, w.incident, w.verb, w.until_ns)

@@ -14,7 +14,8 @@ import structlog
 from edgeobs.calls import Answer, Call
 from edgeobs.objects import Node, Ref
 from edgeobs.remediate import Settings, Switches
-from edgeobs.remediate.words import LONGEST, MOST, RESTRAINS, What, Word, Words, annotated, joined, kept, said
+from edgeobs.remediate.sharing import joined, merged, noted, outdated
+from edgeobs.remediate.words import LONGEST, MOST, RESTRAINS, What, Word, Words, annotated, kept, said
 from edgeobs.signals import SECOND
 
 log = structlog.get_logger("edgeobs.people")
@@ -61,6 +62,18 @@ class People:
         self._settings, self._base, self._clock = settings, base, clock
         self._notes, self._call, self._control = notes or dict, call, control
         self._lock = threading.Lock()
+        self._known = frozenset[str](), frozenset[str]()  # incidents active, and standing, at the last look
+
+    @property
+    def shares(self) -> bool:
+        """Whether what is said here is said to all replicas."""
+        return self._call is not None
+
+    def standing(self) -> Words:
+        """Words in force, those of other replicas among them, but on incidents that are over as we know."""
+        found, (active, standing) = merged(self.words, self._notes()), self._known
+        unknown = {word.incident for word in found.all()} - standing
+        return kept(found, active | unknown, standing)
 
     def open(self) -> None:
         """Read what was said before. What cannot be read may have been a veto: everything is held then."""
@@ -73,8 +86,8 @@ class People:
 
     def __call__(self) -> Switches:
         """What is to be obeyed at this moment."""
-        base, words, problem = self._base(), self.words, self.problem
-        found = joined(words, self._notes(), base, self._clock())
+        problem = self.problem
+        found = joined(self.standing(), self._notes(), self._base(), self._clock())
         return found._replace(paused="; ".join(filter(None, (problem, found.paused)))) if problem else found
 
     def say(self, word: Word) -> str:
@@ -85,11 +98,12 @@ class People:
         with self._lock:
             note = self._say(word)
         log.info("word", what=word.what, by=word.by, why=word.why, incident=word.incident, verb=word.verb)
-        told = self._tell(word) if word.what in {"pause", "resume"} else ""
+        told = self._tell(word)
         return "; ".join(filter(None, (note, told)))
 
     def look(self, nodes: Iterable[Node], active: Collection[str], standing: Collection[str]) -> None:
         """Take up annotations of nodes, and let go of what is over; from time to time, by one thread."""
+        self._known = frozenset(active), frozenset(standing)
         if self.problem:
             return
         with self._lock:
@@ -132,21 +146,22 @@ class People:
         return ""
 
     def _tell(self, word: Word) -> str:
-        """Pause or resume in the ConfigMap too, which every replica reads."""
+        """Say it in the ConfigMap too, which every replica reads; and take out of it what is over."""
         if self._call is None or self._control is None:
             return ""
-        paused = word.what == "pause"
-        if not paused and "paused" not in self._notes():
-            return ""
-        data = {"paused": "true" if paused else "false", "reason": word.why, "by": word.by}
+        known = frozenset.union(*self._known)
+        over = outdated(self._notes(), known | {word.incident}) if known else []
+        data = {**dict.fromkeys(over), **noted(word)}
         call = Call("patch", self._control, {"data": data}, says=f"{word.what} for all replicas")
         answer = self._call(call)
+        if answer.status == 404 and word.what == "resume":
+            return ""
         if answer.status == 404:
-            answer = self._call(Call("create", self._control, {"data": data}, says=call.says))
+            answer = self._call(Call("create", self._control, {"data": noted(word)}, says=call.says))
         if answer.ok:
             return ""
-        said_no = f"{answer.status} {answer.reason} {answer.text}".strip()
-        return f"the ConfigMap {self._control.name} could not be told: {said_no}"
+        reason = f"{answer.status} {answer.reason} {answer.text}".strip()
+        return f"other replicas could not be told (ConfigMap {self._control.name}): {reason}"
 
 
 def _read(path: Path) -> Words:

@@ -32,6 +32,7 @@ Trim = Callable[[Json, Pool], T]
 OURS = "edgeobs.io/"
 _MIRROR = "kubernetes.io/config.mirror"
 _LONGEST = 1024  # characters of a node's annotation that is kept
+_LONGEST_NOTE = 4096  # of a value of our ConfigMap
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -115,7 +116,7 @@ def node(found: Json, pool: Pool, cluster: str = "") -> Node:
 
 def notes(found: Json, pool: Pool) -> Mapping[str, str]:  # noqa: ARG001  as every trim
     """The data of a ConfigMap, its longest values cut."""
-    return {str(key): str(value)[:_LONGEST] for key, value in (found.get("data") or {}).items()}
+    return {str(key): str(value)[:_LONGEST_NOTE] for key, value in (found.get("data") or {}).items()}
 
 
 def _shared(found: Json | None, pool: Pool) -> Mapping[str, str]:

@@ -10,7 +10,6 @@ from typing import Literal, NamedTuple
 
 from edgeobs.objects import Node
 from edgeobs.remediate.marks import APPROVE
-from edgeobs.remediate.operation import Switches
 from edgeobs.signals import SECOND
 
 What = Literal["pause", "resume", "approve", "veto"]
@@ -22,8 +21,6 @@ MOST = 1000
 
 LONGEST = 512
 """Characters of a name or reason that are kept."""
-
-_OFF = frozenset({"", "false", "no", "off", "0"})
 
 
 class Word(NamedTuple):
@@ -41,10 +38,9 @@ class Word(NamedTuple):
 
     def text(self) -> str:
         """``by ada at 2026-11-25 12:00 UTC: why``."""
+        at = f" at {_time(self.at_ns)}" if self.at_ns else ""
         until = f" until {_time(self.until_ns)}" if self.until_ns else ""
-        return (
-            f"by {self.by or 'somebody'} at {_time(self.at_ns)}{until}{f': {self.why}' if self.why else ''}"
-        )
+        return f"by {self.by or 'somebody'}{at}{until}{f': {self.why}' if self.why else ''}"
 
 
 class Key(NamedTuple):
@@ -130,30 +126,6 @@ def annotated(
             by, until = f"an annotation of node {node.name}", now_ns + lasts_ns
             left[key] = Word("approve", by, "", now_ns, incident, until_ns=until, node=uid)
     return words if left == known else replace(words, approvals=left)
-
-
-def joined(words: Words, notes: Mapping[str, str], base: Switches, now_ns: int) -> Switches:
-    """What is to be obeyed now: people's words, those in the ConfigMap, and what the election says.
-
-    Parameters
-    ----------
-    notes
-        The data of the ConfigMap; ``paused`` with any value but false, no, off and 0 pauses.
-
-    """
-    why = [f"paused {words.pause.text()}"] if words.pause else []
-    if notes.get("paused", "").strip().lower() not in _OFF:
-        who = f" by {notes['by'][:LONGEST]}" if notes.get("by") else ""
-        why.append(f"paused{who} in the ConfigMap: {notes.get('reason', '')[:LONGEST] or 'no reason given'}")
-    why += [base.paused] if base.paused else []
-    approved: dict[tuple[str, str], str] = {}
-    for key, word in words.approvals.items():
-        if key.incident not in words.vetoes and word.at_ns <= now_ns < word.until_ns:
-            approved[key.incident, key.verb] = f"approved {word.text()}"
-    vetoed = {name: word.text() for name, word in words.vetoes.items()}
-    return base._replace(
-        paused="; ".join(why), vetoed={**base.vetoed, **vetoed}, approved={**base.approved, **approved}
-    )
 
 
 def short(text: str) -> str:

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from edgeobs.actor import Actor
+from edgeobs.calls import Answer
 from edgeobs.config import parse
 from edgeobs.desk import Desk, words
 from edgeobs.engine import Engine
-from edgeobs.objects import Node
+from edgeobs.objects import Node, Ref
 from edgeobs.people import People
 from edgeobs.publish import Board
 from edgeobs.remediate import Switches, asked, marks
@@ -177,6 +178,8 @@ def test_who_does_not_lead_refuses_approvals_and_tells_of_vetoes(core: Core) -> 
     core.people._base = lambda: Switches(leader="we do not lead: edge-b leads")
     assert refused(core, "approve", "ada", "yes", "inc-1", "") == 409
     assert "edge-b leads" in core.desk.say("veto", "ada", "no", "inc-1", "")
+    core.people._call, core.people._control = lambda _: Answer(200), Ref("ConfigMap", "edgeobs", "x")
+    assert core.desk.say("approve", "ada", "yes", "inc-1", "") == "", "all replicas are told"
 
 
 def test_what_is_paused_in_the_configuration_is_resumed_there(core: Core) -> None:

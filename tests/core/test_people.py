@@ -37,7 +37,8 @@ class Shared:
             return Answer(403, "Forbidden", "configmaps is forbidden")
         if call.verb == "patch" and self.data is None:
             return Answer(404, "NotFound")
-        self.data = {**(self.data or {}), **call.body["data"]}
+        data = {**(self.data or {}), **call.body["data"]}
+        self.data = {key: value for key, value in data.items() if value is not None}
         return Answer(200)
 
 
@@ -122,10 +123,32 @@ def test_a_pause_is_told_to_every_replica(tmp_path: Path) -> None:
     assert all(call.ref == CONTROL for call in shared.calls)
 
 
+def test_a_word_on_an_incident_is_told_to_every_replica_and_ends_for_all(tmp_path: Path) -> None:
+    shared = Shared()
+    here, there = (
+        opened(tmp_path / name, notes=shared.notes, call=shared.call, control=CONTROL) for name in "ab"
+    )
+    assert here.shares
+    here.say(word("veto", "inc-1"))
+    there.say(word("approve", "inc-2", verb="drain"))
+    assert here() == there()
+    assert (list(here().vetoed), list(here().approved)) == (["inc-1"], [("inc-2", "drain")])
+    there.say(word("approve", "inc-1")._replace(at_ns=NOW + 1))
+    assert here().vetoed == {}
+    there.look([], {"inc-4"}, {"inc-3"})
+    here.say(word("veto", "inc-3"))
+    assert list(there().vetoed) == [], "it is over, as this one knows"
+    there.look([], {"inc-3"}, set())
+    assert list(there().vetoed) == ["inc-3"]
+    here.look([], {"inc-3"}, set())
+    here.say(word("veto", "inc-3"))
+    assert sorted(shared.data or {}) == ["veto.inc-3"]
+
+
 def test_a_pause_that_the_others_cannot_be_told_counts_here_and_says_so(tmp_path: Path) -> None:
     shared = Shared(refuses=True)
     here = opened(tmp_path, notes=shared.notes, call=shared.call, control=CONTROL)
-    assert "could not be told: 403" in here.say(word("pause"))
+    assert "could not be told (ConfigMap edgeobs-control): 403" in here.say(word("pause"))
     assert here().paused
 
 

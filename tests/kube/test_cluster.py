@@ -60,9 +60,9 @@ def test_the_config_map_by_which_people_pause_is_read_as_it_changes(cluster: Clu
     assert cluster.mirror.notes() == {}
     (_, given), *_ = [each for each in fake.asked(limit="500") if each[0] == path]
     assert given["fieldSelector"] == "metadata.name=edgeobs-control"
-    fake.put(path, "edgeobs-control", data={"paused": "true", "reason": "x" * 2000})
+    fake.put(path, "edgeobs-control", data={"paused": "true", "reason": "x" * 5000})
     wait(lambda: cluster.mirror.notes().get("paused") == "true", "the pause is seen")
-    assert len(cluster.mirror.notes()["reason"]) == 1024
+    assert len(cluster.mirror.notes()["reason"]) == 4096
 
 
 def test_a_claim_knows_from_where_its_volume_can_be_reached(cluster: Cluster, fake: FakeApi) -> None:

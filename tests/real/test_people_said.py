@@ -13,7 +13,7 @@ from edgeobs.kube.settings import KubernetesSettings
 from edgeobs.objects import Ref
 from edgeobs.people import People
 from edgeobs.remediate import Settings
-from edgeobs.remediate.words import Word
+from edgeobs.remediate.words import What, Word
 from edgeobs.signals import SECOND
 from tests.real.api import wait
 from tests.real.control_plane import ControlPlane
@@ -41,10 +41,10 @@ class Replica:
         self.cluster.start()
         wait("everything is listed", lambda: self.cluster.fresh)
 
-    def say(self, what: str) -> str:
-        return self.people.say(
-            Word("pause" if what == "pause" else "resume", "ada", "because", time.time_ns())
-        )
+    def say(self, what: What, incident: str = "") -> str:
+        now = time.time_ns()
+        until = now + 1800 * SECOND if what == "approve" else 0
+        return self.people.say(Word(what, "ada", "because", now, incident, until_ns=until))
 
     def look(self, incident: str) -> dict[tuple[str, str], str]:
         nodes = self.cluster.mirror.inventory(time.time_ns()).nodes.values()
@@ -89,6 +89,16 @@ def test_a_pause_reaches_every_replica_and_kubectl_resumes_it(
         wait("all know", lambda each=each: "we change the switch" in each.people().paused)  # type: ignore[misc]
     control_plane.kubectl("delete", "configmap", CONTROL, "-n", "edgeobs")
     wait("it is taken back", lambda: "in the ConfigMap" not in there.people().paused)
+
+
+def test_words_on_incidents_reach_every_replica(replica: Callable[[str], Replica]) -> None:
+    here, there = replica("a"), replica("b")
+    assert here.say("veto", "inc-1") == ""
+    assert there.say("approve", "inc-2") == ""
+    wait("both know both", lambda: here.people()[1:3] == there.people()[1:3] and there.people().vetoed)
+    assert (list(here.people().vetoed), list(here.people().approved)) == (["inc-1"], [("inc-2", "")])
+    assert there.say("approve", "inc-1") == ""
+    wait("it is taken back", lambda: not here.people().vetoed)
 
 
 def test_annotations_approve_and_are_taken_back(

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from edgeobs.objects import Node
 from edgeobs.remediate import Settings, Switches, words
 from edgeobs.remediate.marks import APPROVE
+from edgeobs.remediate.sharing import AHEAD_NS, joined, merged, noted, outdated
 from edgeobs.remediate.windows import DAYS, Window, inside, problems, window_of
-from edgeobs.remediate.words import Key, What, Word, Words, annotated, joined, kept, said, short
+from edgeobs.remediate.words import Key, What, Word, Words, annotated, kept, said, short
 from edgeobs.signals import SECOND
 
 NOW = 1_700_000_000 * SECOND
@@ -34,7 +35,7 @@ def told(*several: Word, notes: dict[str, str] | None = None, now_ns: int = NOW)
     found = Words()
     for each in several:
         found = said(found, each)
-    return joined(found, notes or {}, NOTHING, now_ns)
+    return joined(merged(found, notes or {}), notes or {}, NOTHING, now_ns)
 
 
 def test_pause_lasts_until_resumed_and_tells_who_and_why() -> None:
@@ -65,7 +66,14 @@ def test_resuming_here_does_not_resume_what_is_paused_elsewhere() -> None:
 
 
 def test_an_approval_counts_for_its_time_and_no_longer() -> None:
-    for at, counts in ((NOW - 1, False), (NOW, True), (NOW + HALF_HOUR - 1, True), (NOW + HALF_HOUR, False)):
+    early = NOW - AHEAD_NS - 1
+    for at, counts in (
+        (early, False),
+        (early + 1, True),
+        (NOW, True),
+        (NOW + HALF_HOUR - 1, True),
+        (NOW + HALF_HOUR, False),
+    ):
         assert bool(told(approval(), now_ns=at).approved) == counts
     assert told(approval(verb="drain")).approved.keys() == {("inc-1", "drain")}
 
@@ -146,6 +154,72 @@ def test_whatever_was_said_nothing_vetoed_is_approved(several: list[tuple[What, 
     if several and several[-1][0] == "veto":
         assert several[-1][1] in state.vetoed
         assert last
+
+
+# -- words that replicas share
+
+
+def seen(*several: Word) -> dict[str, str]:
+    """The ConfigMap after words that were said to another replica."""
+    return {key: text for each in several for key, text in noted(each).items()}
+
+
+def later(what: What, by_s: int, **more: Any) -> Word:
+    made = approval(**more) if what == "approve" else word(what, "inc-1", **more)
+    return made._replace(at_ns=NOW + by_s * SECOND)
+
+
+def test_what_is_said_to_one_replica_is_known_to_all() -> None:
+    there = told(notes=seen(word("veto", "inc-1"), approval("inc-2", verb="drain")))
+    assert there.vetoed == told(word("veto", "inc-1")).vetoed
+    assert there.approved == told(approval("inc-2", verb="drain")).approved
+    assert seen(word("pause"))["paused"] == "true"
+    assert told(notes=seen(word("pause"), word("resume"))).paused == ""
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "vetoed"),
+    [
+        (later("veto", 1), later("approve", 2), False),
+        (later("veto", 2), later("approve", 1), True),
+        (later("approve", 1), later("veto", 2), True),
+        (later("approve", 2), later("veto", 1), False),
+        (later("approve", 1), later("veto", 1), True),
+        (later("veto", 1), later("approve", 1), True),
+    ],
+)
+def test_whoever_heard_it_the_last_word_counts_and_of_two_the_veto(
+    here: Word, there: Word, vetoed: bool
+) -> None:
+    found = told(here, notes=seen(there), now_ns=NOW + 3 * SECOND)
+    assert (bool(found.vetoed), bool(found.approved)) == (vetoed, not vetoed)
+
+
+def test_an_annotation_takes_no_veto_back_wherever_that_was_said() -> None:
+    approved = said(Words(), approval(node="uid-a0")._replace(at_ns=NOW + 2))
+    found = joined(merged(approved, seen(later("veto", 1))), {}, NOTHING, NOW + 3)
+    assert (list(found.vetoed), found.approved) == (["inc-1"], {})
+    kept_on = joined(merged(approved, seen(word("veto", "inc-2"))), {}, NOTHING, NOW + 3)
+    assert list(kept_on.approved) == [("inc-1", "")]
+
+
+def test_a_veto_that_somebody_typed_counts_until_it_is_taken_away() -> None:
+    notes = {"veto.inc-1": "please don't"}
+    assert told(approval(), notes=notes, now_ns=NOW + 1).vetoed == {"inc-1": "by the ConfigMap: please don't"}
+
+
+note_keys = st.one_of(st.text(max_size=20), st.sampled_from(["veto.inc-1", "approve.inc-1"]))
+note_texts = st.one_of(st.text(max_size=40), st.sampled_from(['{"at_ns": 1e999}', "[]", "{}"]))
+
+
+@given(st.dictionaries(note_keys, note_texts))
+def test_whatever_stands_in_the_config_map_approves_nothing_by_mistake(notes: dict[str, str]) -> None:
+    assert told(notes=notes).approved == {}
+
+
+def test_what_is_over_is_taken_out_of_the_config_map() -> None:
+    notes = {**seen(word("veto", "inc-1"), approval("inc-2", verb="drain")), "paused": "true", "mine": "x"}
+    assert outdated(notes, {"inc-1"}) == ["approve.inc-2.drain"]
 
 
 # -- maintenance windows

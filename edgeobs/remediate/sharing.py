@@ -1,0 +1,101 @@
+"""What is to be obeyed: words kept here, those that other replicas heard, and what the election says. Pure.
+
+Replicas share words on incidents in a ConfigMap, a key each, so that no two writers are ever in each other's
+way.
+"""
+
+import json
+import re
+from collections.abc import Collection, Mapping
+
+from edgeobs.remediate.operation import Switches
+from edgeobs.remediate.words import LONGEST, MOST, What, Word, Words, said, short
+from edgeobs.signals import SECOND
+
+AHEAD_NS = 600 * SECOND
+"""How far the clock that a word was said by may be ahead of ours."""
+
+_LAST_NS = 1 << 62
+_KEY = re.compile(
+    r"(?P<what>veto|approve)\.(?P<incident>[A-Za-z0-9_-]{1,80})(?:\.(?P<verb>[a-z]{1,20}))?", re.ASCII
+)
+_OFF = frozenset({"", "false", "no", "off", "0"})
+
+
+def shared(notes: Mapping[str, str]) -> list[Word]:
+    """The words on incidents in the ConfigMap: ours as JSON; ``veto.INCIDENT`` with any text is one too."""
+    return [word for key in sorted(notes)[:MOST] if (word := _shared(key, notes[key]))]
+
+
+def noted(word: Word) -> dict[str, str]:
+    """What goes into the ConfigMap with a word."""
+    if not word.incident:
+        paused = "true" if word.what == "pause" else "false"
+        return {"paused": paused, "reason": word.why, "by": word.by}
+    key = f"{word.what}.{word.incident}" + (f".{word.verb}" if word.verb else "")
+    times = {"at_ns": word.at_ns, "until_ns": word.until_ns, "late": word.late}
+    return {key: json.dumps({"by": word.by, "why": word.why, **times}, ensure_ascii=False)}
+
+
+def outdated(notes: Mapping[str, str], concerned: Collection[str]) -> list[str]:
+    """Keys of the ConfigMap whose incidents are over."""
+    found = ((key, _KEY.fullmatch(key)) for key in notes)
+    return [key for key, match in found if match and match["incident"] not in concerned]
+
+
+def merged(words: Words, notes: Mapping[str, str]) -> Words:
+    """With what was said to other replicas; the last word counts, of two at once the veto."""
+    others = shared(notes)
+    if not others:
+        return words
+    on_nodes = {key: word for key, word in words.approvals.items() if key.node}  # these take no veto back
+    mine = [word for key, word in words.approvals.items() if key not in on_nodes]
+    every = [*words.vetoes.values(), *mine, *others]
+    found = Words(words.pause, approvals=on_nodes)
+    for word in sorted(every, key=lambda each: (each.at_ns or _LAST_NS, each.what == "veto")):
+        found = said(found, word)
+    return found
+
+
+def joined(words: Words, notes: Mapping[str, str], base: Switches, now_ns: int) -> Switches:
+    """What is to be obeyed now.
+
+    Parameters
+    ----------
+    words
+        Those in force, `merged`.
+    notes
+        The data of the ConfigMap; ``paused`` with any value but false, no, off and 0 pauses.
+    base
+        What the election says.
+
+    """
+    why = [f"paused {words.pause.text()}"] if words.pause else []
+    if notes.get("paused", "").strip().lower() not in _OFF:
+        who = f" by {notes['by'][:LONGEST]}" if notes.get("by") else ""
+        why.append(f"paused{who} in the ConfigMap: {notes.get('reason', '')[:LONGEST] or 'no reason given'}")
+    why += [base.paused] if base.paused else []
+    approved: dict[tuple[str, str], str] = {}
+    for key, word in words.approvals.items():
+        if key.incident not in words.vetoes and word.at_ns - AHEAD_NS <= now_ns < word.until_ns:
+            approved[key.incident, key.verb] = f"approved {word.text()}"
+    vetoed = {name: word.text() for name, word in words.vetoes.items()}
+    return base._replace(
+        paused="; ".join(why), vetoed={**base.vetoed, **vetoed}, approved={**base.approved, **approved}
+    )
+
+
+def _shared(key: str, text: str) -> Word | None:
+    match = _KEY.fullmatch(key)
+    if match is None:
+        return None
+    what: What = "veto" if match["what"] == "veto" else "approve"
+    try:
+        body = json.loads(text)
+        at_ns, until_ns = int(body["at_ns"]), int(body["until_ns"])
+        by, why, late = short(str(body["by"])), short(str(body["why"])), body.get("late") is True
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return Word("veto", "the ConfigMap", short(text), 0, match["incident"]) if what == "veto" else None
+    return Word(
+        what, by, why, max(at_ns, 0), match["incident"], match["verb"] or "", max(until_ns, 0), "", late
+    )
