@@ -34,7 +34,8 @@ LABELS = "labels"
 ROWS_A_STEP = 10_000
 _KINDS = {"counter": Kind.COUNTER, "gauge": Kind.GAUGE, "delta": Kind.DELTA, "updown": Kind.UPDOWN}
 _OURS = frozenset({*TIME_COLUMNS, *LEFT_OUT, "name", "value", "kind", *Resource._fields})
-_NO_NUMBER = [f"{sign}{word}" for word in ("nan", "NaN", "inf", "Inf") for sign in ("", "+", "-")]
+_NUMBERS = frozenset({*TIME_COLUMNS, *LEFT_OUT, "value"})  # of a long recording; the rest is text
+_TEXTS = frozenset({"series", "name", "kind", *Resource._fields})
 _LARGEST = 9e18  # ns, in the year 2255
 _UNKNOWN, _REFUSED = -1, -2  # instead of a series id
 
@@ -71,13 +72,32 @@ def read_frame(path: Path, columns: AbstractSet[str] = _OURS) -> "pl.DataFrame":
             if path.suffix == ".parquet":
                 frame = pl.read_parquet(file)
             else:
-                frame = pl.read_csv(file, infer_schema_length=None, null_values=_NO_NUMBER)
+                texts = [name for name in pl.read_csv(file, n_rows=0).columns if name.lower() in _TEXTS]
+                file.seek(0)
+                kinds = dict.fromkeys(texts, pl.String)
+                frame = pl.read_csv(file, infer_schema_length=None, schema_overrides=kinds)
         frame = frame.rename({name: name.lower() for name in frame.columns if name.lower() in columns})
+        if path.suffix == ".csv":
+            frame = _with_words_for_nothing(frame)
         frame = frame.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
     except pl.exceptions.PolarsError as error:
         raise RecordingError(f"{path}: {' '.join(str(error).split())}") from error
     if not frame.height:
         raise RecordingError(f"{path}: has no rows")
+    return frame
+
+
+def _with_words_for_nothing(frame: "pl.DataFrame") -> "pl.DataFrame":
+    """Columns of numbers are numbers though NaN or an infinity is in them; what is a name stays one."""
+    import polars as pl  # noqa: PLC0415  as above
+
+    long = {"name", "value"} <= set(frame.columns)
+    for column in frame.select(pl.col(pl.String)):
+        if column.name in _TEXTS or (long and column.name not in _NUMBERS):
+            continue
+        numbers = column.cast(pl.Float64, strict=False)
+        if numbers.null_count() == column.null_count():
+            frame = frame.with_columns(numbers)
     return frame
 
 
@@ -193,6 +213,10 @@ def _long(frame: "pl.DataFrame", time_ns: Int64s, path: Path, node: str) -> Reco
 
     if frame["name"].dtype != pl.String or not (frame["name"].fill_null("") != "").all():
         raise RecordingError(f"{path}: column 'name': expected the name of a series in every row")
+    if LABELS in frame.columns and frame[LABELS].dtype not in (pl.String, pl.Null):
+        raise RecordingError(
+            f"{path}: column {LABELS!r}: expected JSON objects as text, found {frame[LABELS].dtype}"
+        )
     keys = ["name", *sorted(n for n in frame.columns if frame[n].dtype == pl.String and n not in (
         "name", *TIME_COLUMNS, *LEFT_OUT))]  # fmt: skip
     groups = frame.select(keys).with_columns(pl.struct(keys).rank("dense").alias("_id"))
@@ -238,7 +262,8 @@ def _wide(frame: "pl.DataFrame", time_ns: Int64s, path: Path, node: str) -> Reco
 def _floats(column: "pl.Series", path: Path) -> Floats:
     if not column.dtype.is_numeric():
         raise RecordingError(f"{path}: column {column.name!r}: expected numbers, found {column.dtype}")
-    return column.cast(float).fill_null(float("nan")).to_numpy()
+    value = column.cast(float).fill_null(float("nan")).to_numpy()
+    return np.where(np.isfinite(value), value, np.nan)
 
 
 def _identity(row: dict[str, str], node: str) -> Identity:

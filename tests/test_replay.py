@@ -106,6 +106,17 @@ def test_words_for_no_number_are_no_samples(tmp_path: Path) -> None:
     assert value[3] == 0.5
 
 
+def test_words_for_no_number_are_names_where_names_stand(tmp_path: Path) -> None:
+    path = tmp_path / "edge-1.csv"
+    path.write_text("time,name,node,dev,value\n1,nan,inf,Inf,2\n2,nan,inf,Inf,nan\n3,cpu,NaN,nan,4\n")
+    found = read(path)
+    assert {(each.text(), each.source.resource.node) for each in found.identities} == {
+        ('nan{dev="Inf"}', "inf"),
+        ('cpu{dev="nan"}', "NaN"),
+    }
+    np.testing.assert_array_equal(found.value, [2.0, nan, 4.0])
+
+
 def test_a_number_that_turns_fractional_late_is_still_one(tmp_path: Path) -> None:
     path = tmp_path / "edge-1.csv"
     path.write_text("cpu\n" + "1\n" * 12_000 + "0.5\n")
@@ -177,6 +188,7 @@ BAD_FRAMES: dict[str, tuple[pl.DataFrame, str]] = {
     "no dates": (bad(time=["dawn", "noon"], cpu=[1, 2]), "row 1, column 'time': .* found 'dawn'"),
     "hours": (bad(time=[timedelta(hours=1)], cpu=[1]), "column 'time': expected times, found Duration"),
     "huge": (bad(time=pl.Series([2**64 - 1], dtype=pl.UInt64), cpu=[1]), "row 1, column 'time'"),
+    "labels": (bad(name=["x"], value=[1], labels=[{"a": "b"}]), "'labels': expected JSON .* Struct"),
     "text": (bad(time=[1], name=["x"], value=["much"]), "column 'value': expected numbers, found String"),
     "nameless": (bad(time=[1, 2], name=["x", None], value=[1, 2]), "column 'name'"),
     "numbered": (bad(time=[1], name=[5], value=[1]), "column 'name'"),
