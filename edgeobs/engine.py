@@ -243,7 +243,8 @@ class Engine:
         for operation in self.actor.news():
             self.pipeline.told(operation, now)
             self.keeper.told(operation)
-        if self.actor.busy and not 0 <= now - self._saw_ns < SECOND:
+        # While the store is not open what is wrong is not known, and an incident not known looks resolved.
+        if self.keeper.opened and self.actor.busy and not 0 <= now - self._saw_ns < SECOND:
             self._saw_ns = now
             self.actor.see(self._seen())
 

@@ -8,13 +8,16 @@ from edgeobs.calls import Answer, Call
 from edgeobs.objects import Claim, Inventory, Node, Pod, Ref, Workload
 from edgeobs.remediate.fleet import FleetView
 from edgeobs.remediate.settings import Settings
-from edgeobs.signals import Action, Incident
+from edgeobs.signals import SECOND, Action, Incident
 
 State = Literal["intended", "working", "verifying", "done", "failed", "cancelled", "undone"]
 """``intended``: on record, nothing done yet; ``working``: a call was made, or may have been; ``verifying``:
 complete, and it is watched whether it helps; the others are final."""
 
 OVER: frozenset[State] = frozenset({"done", "failed", "cancelled", "undone"})
+
+STALE_NS = 10 * SECOND
+"""A view of telemetry older than this is none."""
 
 Memo = Mapping[str, Any]
 """What a resumed operation must know, as JSON has it. Keys that the frame itself uses:
@@ -23,7 +26,7 @@ Memo = Mapping[str, Any]
 - ``marked``: our marks were put on the target, or may have been
 - ``seen``: they were read back: if they are gone, somebody else took them away
 - ``person``: what a person did in between, for people; nothing more is done then
-- ``gone``: of an uncordon: nothing of what it undoes is on the cluster any more
+- ``gone``: nothing of what it did, or of an uncordon: of what it undoes, is on the cluster any more
 - ``helped``: true or false, once that was seen
 - ``score``, ``evidence``: of the incident when the action was complete, decades; what was abnormal then
 - ``verify_ns``: until when it is watched

@@ -11,14 +11,11 @@ from edgeobs.remediate import marks
 from edgeobs.remediate.fleet import opted
 from edgeobs.remediate.guards import RULES, Scene, budgets, consent, people
 from edgeobs.remediate.ledger import Ledger
-from edgeobs.remediate.operation import Do, End, Facts, Operation, Procedure, Wait
+from edgeobs.remediate.operation import STALE_NS, Do, End, Facts, Operation, Procedure, Wait
 from edgeobs.signals import SECOND, UNDOING
 
 AGAIN_NS = 2 * SECOND
 """How often what is held is asked again."""
-
-STALE_NS = 10 * SECOND
-"""A view of telemetry older than this is none."""
 
 SAME = ("self_doubt", "zone_hold", "alive_if_sends")
 """Rules of the guard that are asked again with the newest telemetry."""

@@ -4,32 +4,57 @@ from collections.abc import Collection
 
 from edgeobs.objects import Node
 from edgeobs.remediate import marks
-from edgeobs.remediate.operation import End, Facts, Next, Operation, Wait
+from edgeobs.remediate.operation import STALE_NS, End, Facts, Next, Operation, Wait
 from edgeobs.signals import SECOND, Incident
 
 _MOST = 50
+_ILL = (
+    "MemoryPressure",
+    "DiskPressure",
+    "PIDPressure",
+    "NetworkUnavailable",
+    "KernelDeadlock",
+    "ReadonlyFilesystem",
+)
+_MOVES = frozenset({"release", "failover"})  # they move work away from a node that stays as ill as it is
 AGAIN_NS = 5 * SECOND
 """How often it is looked at."""
 
 
 def verify(operation: Operation, facts: Facts, now_ns: int) -> Next:
-    """Until ``memo["verify_ns"]``: does the incident end, or its evidence become calm?
+    """Until ``memo["verify_ns"]``: does the incident end, or its evidence become calm, and is the node well?
 
-    Ends at once when a person undid what was done.
+    Ends at once when a person undid what was done. What telemetry says must be new: an incident that is not
+    known (yet) is not one that is over.
     """
     memo, name = operation.memo, operation.action.target.node
     node = facts.nodes.get(name)
     if name in facts.nodes and (node is None or node.uid != memo.get("uid")):
-        return End("done", f"{name} is not the node it was", {**memo, "gone": True})
+        return End(
+            "done", f"{name} is not the node it was", {**memo, "gone": operation.action.verb != "failover"}
+        )
     person = _undone_by(operation, node) if node else ""
     if person:
         return End("cancelled", person, {**memo, "person": person})
-    if calm(facts.incident, memo.get("evidence", ())):
+    if facts.fleet_age_ns > STALE_NS:
+        return Wait(now_ns + AGAIN_NS, operation.reason)
+    quiet = calm(facts.incident, memo.get("evidence", ()))
+    sick = "" if node is None or operation.action.verb in _MOVES else ill(node)
+    if quiet and not sick:
         how = "its incident is resolved" if facts.incident is None else "what was abnormal is calm"
         return End("done", f"helped: {how}", {**memo, "helped": True})
+    left = f"{name}: {sick}" if quiet else _still(facts.incident)
     if now_ns >= memo.get("verify_ns", 0):
-        return End("done", f"did not help: {_still(facts.incident)}", {**memo, "helped": False})
-    return Wait(min(now_ns + AGAIN_NS, memo["verify_ns"]), operation.reason)
+        return End("done", f"did not help: {left}", {**memo, "helped": False})
+    return Wait(min(now_ns + AGAIN_NS, memo["verify_ns"]), left if quiet else operation.reason)
+
+
+def ill(node: Node) -> str:
+    """The first of a node's conditions that says it is not well; empty: none does."""
+    if node.ready != "True":
+        return f"Ready is {node.ready}"
+    found = next((name for name in _ILL if node.conditions.get(name) == "True"), "")
+    return f"{found} is True" if found else ""
 
 
 def calm(incident: Incident | None, of: Collection[str]) -> bool:
