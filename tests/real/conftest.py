@@ -2,14 +2,20 @@
 
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.real.api import Api, wait
-from tests.real.control_plane import QUICK, ControlPlane
+from tests.real.control_plane import QUICK, Account, ControlPlane
 from tests.real.fault_proxy import FaultProxy
 from tests.real.nodes import LEASES, Nodes
 from tests.real.parts import MissingPartsError, find
+from tests.real.referee import Referee, Verdict
+from tests.real.table import ROW, Judged, table
+from tests.real.trial import Trial
+
+RBAC = Path(__file__).parents[2] / "deploy/kubernetes/rbac.yaml"
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +60,44 @@ def proxy(control_plane: ControlPlane) -> Iterator[FaultProxy]:
     """A fault proxy before the API server, without faults yet."""
     with FaultProxy(control_plane.server, control_plane.certificate, control_plane.key) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def account(control_plane: ControlPlane) -> Account:
+    """Ours, with what is shipped and nothing else."""
+    return control_plane.account(RBAC)
+
+
+@pytest.fixture
+def trial(
+    control_plane: ControlPlane,
+    account: Account,
+    proxy: FaultProxy,
+    nodes: Nodes,
+    namespace: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> Iterator[Trial]:
+    """A row of the fault matrix; judged after the test."""
+    about = (request.function.__doc__ or "").strip().splitlines()[0]
+    verdict = Verdict([], [], [])
+    with Referee(control_plane, account.name) as referee:
+        made = Trial(control_plane, account, proxy, nodes, namespace, tmp_path, referee)
+        try:
+            yield made
+            verdict = referee.verdict()
+        finally:
+            request.node.user_properties.append((ROW, Judged(about, *map(len, verdict))))
+            made.close()
+    assert not any(verdict), verdict
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The fault matrix, where it was run."""
+    reports = [each for kind in terminalreporter.stats.values() for each in kind]
+    told = table(each for each in reports if isinstance(each, pytest.TestReport))
+    for line in ["", *told] if told else []:
+        terminalreporter.write_line(line)
 
 
 def none_left(api: Api, path: str) -> bool:
