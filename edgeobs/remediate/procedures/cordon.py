@@ -76,10 +76,16 @@ def gone(operation: Operation) -> End:
 
 
 def blocked(operation: Operation, node: Node) -> End | None:
-    """Why a node may not be marked by this operation: it is another incident's, or a person undid our cordon.
+    """Why a node may not be marked by this operation.
+
+    It is another node, or another incident's, or a person undid our cordon.
 
     ``memo["seen"]`` says that the cordon was there once: if it is not any more, a person took it away.
     """
+    uid = operation.memo.get("uid")
+    if uid and node.uid != uid:
+        reason = f"{node.name} is another node by now, of the same name"
+        return End("cancelled", reason, {**operation.memo, "gone": True})
     found = marks.read(node)
     incident = operation.action.incident
     if found is not None and found.incident != incident:
