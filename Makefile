@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test real-parts lint sim bench clean lock
+.PHONY: help setup demo demo-kube test real-parts lint sim bench clean lock
 
 help: ## What each target does
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ setup: $(VENV)/.dev ## Make .venv with everything for development
 
 demo: $(VENV)/.run ## Watch it work on this machine and a simulated site (ARGS=--once: headless, then exit)
 	@exec $(BIN)/edgeobs demo $(ARGS)
+
+demo-kube: $(VENV)/.dev ## The same with a real Kubernetes control plane, and actions switched on (needs real-parts)
+	@exec $(BIN)/python -m tests.real.demo $(ARGS)
 
 test: $(VENV)/.dev ## Run every test that can run here; the rest is skipped with a reason
 	@$(BIN)/python -m pytest $(ARGS)

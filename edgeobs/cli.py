@@ -344,14 +344,27 @@ def demo(
         bool,
         typer.Option("--once", help="Headless: three faults, a closing table, exit 0 when all went right."),
     ] = False,
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="Of a cluster for trials whose nodes are named as the site's (edge-01 …): act on it.",
+        ),
+    ] = None,
 ) -> None:
     """Watch it work: this machine and a simulated site of 30 nodes, three faults, on loopback only.
 
-    Without --once it goes on until Ctrl-C.
+    Without --once it goes on until Ctrl-C. With --kubeconfig nodes of that cluster are really cordoned, and
+    their pods moved: never name one that anybody needs.
     """
     from edgeobs.demo import run  # noqa: PLC0415  as above
 
-    raise typer.Exit(run(once=once))
+    try:
+        raise typer.Exit(run(once, kubeconfig))
+    except ModuleNotFoundError as error:
+        _fail(f"--kubeconfig needs {error.name}: pip install 'edgeobs[kube]'", 1)
 
 
 @app.command()

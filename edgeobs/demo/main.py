@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import psutil
@@ -21,10 +22,14 @@ from edgeobs.demo.feed import Feed
 from edgeobs.demo.screen import Screen
 from edgeobs.demo.setting import LOOPBACK, Ports, free, write_config
 from edgeobs.demo.site import CLUSTER
-from edgeobs.demo.verdict import Closing, Decided, Record, Seen, close, settled
+from edgeobs.demo.verdict import Decided, Record, Seen, close, settled
+
+if TYPE_CHECKING:
+    from edgeobs.demo.witness import Witness
 
 _START_S = 90.0  # the fast decoder may have to be compiled, once
 _LOOK_S = 0.25
+_UNDO_S = 60.0  # after a fault, until what was done because of it is taken back
 _KEPT = 5000  # incidents, decisions, busy moments; more than the core lists, so that none seems new twice
 _BUSY_PERCENT = 70  # of all processors; others use this machine too
 
@@ -38,7 +43,13 @@ CORE = (sys.executable, "-m", "edgeobs", "serve")
 
 
 def run(
-    once: bool = False, *, seed: int = 7, plan: Plan = PLAN, ports: Ports = PORTS, core: Sequence[str] = CORE
+    once: bool = False,
+    kubeconfig: Path | None = None,
+    *,
+    seed: int = 7,
+    plan: Plan = PLAN,
+    ports: Ports = PORTS,
+    core: Sequence[str] = CORE,
 ) -> int:
     """Show it. Returns the exit code.
 
@@ -46,6 +57,8 @@ def run(
     ----------
     once
         Headless: end after the faults, 0 only when all went right. Otherwise go on until Ctrl-C.
+    kubeconfig
+        Of a cluster with nodes named as the site's: actions are carried out on it. None: all is dry-run.
     seed
         Which simulated site.
     plan
@@ -58,7 +71,12 @@ def run(
     """
     screen = Screen()
     with tempfile.TemporaryDirectory(prefix="edgeobs-demo-") as folder, _terminable():
-        show = Show(screen, Path(folder), seed=seed, plan=plan, wanted=ports, core=core)
+        try:
+            witness = _witness(kubeconfig)
+        except ValueError as error:
+            screen.line(str(error), "bold red")
+            return 2
+        show = Show(screen, Path(folder), witness, seed=seed, plan=plan, wanted=ports, core=core)
         try:
             show.begin()
             return show.judge() if once else show.go_on()
@@ -78,15 +96,24 @@ class Show:
     """One run of the demo, from `begin` to `end`."""
 
     def __init__(
-        self, screen: Screen, folder: Path, *, seed: int, plan: Plan, wanted: Ports, core: Sequence[str]
+        self,
+        screen: Screen,
+        folder: Path,
+        witness: "Witness | None",
+        *,
+        seed: int,
+        plan: Plan,
+        wanted: Ports,
+        core: Sequence[str],
     ) -> None:
-        self.screen, self.plan = screen, plan
+        self.screen, self.plan, self.witness = screen, plan, witness
         self.began = time.time()
         self.children = Children(folder)
         ports, lines = free(wanted)
         for line in lines:
             screen.line(line)
-        self.core = [*core, "-c", str(write_config(folder, ports))]
+        config = write_config(folder, ports, witness.kubeconfig if witness else None)
+        self.core = [*core, "-c", str(config)]
         self.page = f"http://{LOOPBACK}:{ports.web}/"
         self.otlp = f"http://{LOOPBACK}:{ports.http}/v1/metrics"
         self.api = Api(self.page)
@@ -123,21 +150,21 @@ class Show:
     def judge(self) -> int:
         """Wait until every fault was answered or its time is over; say how it went."""
         last = max(fault.start_s for fault in self.faults)
-        while time.time() < max(fault.end_s for fault in self.faults):
+        most = max(fault.end_s for fault in self.faults) + (_UNDO_S if self.witness else 0.0)
+        while time.time() < most:
             self._look()
-            if time.time() > last + self.plan.watch_s and all(self._settled(fault) for fault in self.faults):
+            undone = self.witness is None or self.witness.settled(self.faults)
+            if time.time() > last + self.plan.watch_s and undone and all(map(self._settled, self.faults)):
                 break
-        closing = self._closing()
-        self.screen.closing(closing)
-        return 1 if closing.problems else 0
+        return 1 if self._tell() else 0
 
     def go_on(self) -> int:
         """Show what happens until Ctrl-C; the table once, when the faults are over."""
-        over = max(fault.end_s for fault in self.faults) + self.plan.watch_s
+        over = max(fault.end_s for fault in self.faults) + (_UNDO_S if self.witness else self.plan.watch_s)
         while True:
             self._look()
             if time.time() > over:
-                self.screen.closing(self._closing())
+                self._tell()
                 self.screen.line(f"the site goes on; look at {self.page}, or stop with Ctrl-C")
                 over = float("inf")
 
@@ -148,6 +175,8 @@ class Show:
         self.children.stop(within_s=1.2)
         self.feed.stop()
         self.api.close()
+        if self.witness is not None:
+            self.witness.close()
 
     def _until_ready(self) -> None:
         started = time.monotonic()
@@ -170,6 +199,9 @@ class Show:
                 self.screen.event(self._at(), "FAULT", fault.text(), "bold cyan")
                 if fault.kind == "burn":
                     burn(self.children, fault.end_s - time.time())
+        if self.witness is not None:
+            for word, text in self.witness.look(time.time()):
+                self.screen.event(self._at(), word, text, "bold green")
         try:
             self._news()
         except httpx.HTTPError as error:
@@ -195,12 +227,19 @@ class Show:
     def _settled(self, fault: Fault) -> bool:
         return settled(fault, self._record())
 
-    def _closing(self) -> Closing:
-        return close(self._record())
+    def _tell(self) -> bool:
+        """The closing table, and with a cluster what was done to it; whether anything was not right."""
+        closing, wrong = close(self._record()), list[str]()
+        if self.witness is not None:
+            wrong = self.witness.problems(self.faults)
+            self.screen.done_to(self.witness.touched.values(), self.faults)
+        self.screen.closing(closing, wrong)
+        return bool(closing.problems or wrong)
 
     def _record(self) -> Record:
         seen, decided = list(self.incidents.values()), list(self.decisions.values())
-        return Record(self.faults, seen, decided, tuple(self._busy_s), self._noisy)
+        live = self.witness is not None
+        return Record(self.faults, seen, decided, tuple(self._busy_s), self._noisy, live)
 
     def _check_core(self) -> None:
         code = self.children.ended("core")
@@ -213,6 +252,14 @@ class Show:
 
     def _at(self) -> float:
         return time.time() - self.began
+
+
+def _witness(kubeconfig: Path | None) -> "Witness | None":
+    if kubeconfig is None:
+        return None
+    from edgeobs.demo.witness import Witness  # noqa: PLC0415  an extra
+
+    return Witness(kubeconfig)
 
 
 @contextmanager

@@ -1,13 +1,18 @@
 """What a person at the terminal sees; plain lines where there is no terminal."""
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from edgeobs.demo.faults import Fault
 from edgeobs.demo.verdict import Closing, Decided, Row, Seen
+
+if TYPE_CHECKING:
+    from edgeobs.demo.witness import Touched
 
 _EVERY_S = 15  # between two lines of progress where there is no bar
 _STYLE = {"allowed": "bold green", "held": "bold yellow", "denied": "bold red"}
@@ -68,7 +73,29 @@ class Screen:
             self._bar.stop()
         self._bar, self._told = None, -1
 
-    def closing(self, closing: Closing) -> None:
+    def done_to(self, touched: "Iterable[Touched]", faults: Sequence[Fault]) -> None:
+        """What the cluster itself says was done to its nodes, seconds after the fault began."""
+        table = Table(title="done to the cluster, as its API tells", title_justify="left")
+        for heading in (
+            "node",
+            "why",
+            "cordoned or tainted after (s)",
+            "pods before",
+            "pods left",
+            "undone after (s)",
+        ):
+            right = heading not in ("node", "why")
+            table.add_column(heading, justify="right" if right else "left", overflow="fold")
+        began = {fault.target: fault.start_s for fault in faults}
+        for each in touched:
+            start = began.get(each.node, 0.0)
+            marked, undone = each.cordoned_s or each.tainted_s, each.undone_s
+            after = [f"{at - start:.1f}" if at and start else "" for at in (marked, undone)]
+            moved = [str(each.pods_before), str(each.pods)] if each.cordoned_s else ["", ""]
+            table.add_row(each.node, escape(each.reason), after[0], *moved, after[1])
+        self.console.print(table)
+
+    def closing(self, closing: Closing, wrong: Sequence[str] = ()) -> None:
         """The table, and what was wrong."""
         table = Table(title="closing table", title_justify="left")
         for heading in ("fault", "noticed after (s)", "decision", "decision latency (ms)", "false actions"):
@@ -78,9 +105,9 @@ class Screen:
             table.add_row(*_cells(row))
         self.console.print(table)
         self.line(f"incidents on nodes without a fault: {closing.healthy_incidents} (told, no failure)")
-        for problem in closing.problems:
+        for problem in (*closing.problems, *wrong):
             self.line(f"NOT RIGHT: {problem}", "bold red")
-        if not closing.problems:
+        if not (closing.problems or wrong):
             self.line("every fault noticed, every decision right, no action for a healthy node", "bold green")
 
 

@@ -2,11 +2,15 @@
 
 import socket
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
+from edgeobs.demo.site import CLUSTER
+
 LOOPBACK = "127.0.0.1"
+NAMESPACE = "edgeobs"
+"""Where deploy/kubernetes/rbac.yaml puts the account and lets it hold a Lease."""
 
 
 class Ports(NamedTuple):
@@ -28,9 +32,9 @@ def free(wanted: Ports) -> tuple[Ports, list[str]]:
     return Ports(*chosen), lines
 
 
-def write_config(folder: Path, ports: Ports) -> Path:
-    """The core's config file."""
-    config = {
+def write_config(folder: Path, ports: Ports, kubeconfig: Path | None = None) -> Path:
+    """The core's config file; with a kubeconfig it acts on that cluster."""
+    config: dict[str, Any] = {
         "server": {"host": LOOPBACK, "http_port": ports.http, "grpc_port": ports.grpc},
         "web": {"host": LOOPBACK, "port": ports.web},
         "cluster": {"kind": "memory", "opted_in": True},
@@ -38,9 +42,31 @@ def write_config(folder: Path, ports: Ports) -> Path:
         "remediate": {"dry_run": True},
         "telemetry": {"log_level": "info", "log_format": "json"},
     }
+    if kubeconfig is not None:
+        config |= _live(kubeconfig)
     file = folder / "edgeobs.yaml"
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
     return file
+
+
+def _live(kubeconfig: Path) -> dict[str, Any]:
+    """Actions on; all is over sooner than by default, and taken back sooner, so that it can be watched."""
+    real = {"kubeconfig": str(kubeconfig), "namespace": NAMESPACE, "cluster": CLUSTER}
+    return {
+        "cluster": {"kind": "kubernetes", "kubernetes": real},
+        "incidents": {"hold_s": 15.0},
+        "remediate": {
+            "dry_run": False,
+            "live": ["cordon", "taint", "reschedule", "release"],
+            "ladders": {
+                "disk_failing": [{"verb": "cordon"}, {"verb": "reschedule"}],
+                "node_silent": [{"verb": "cordon"}, {"verb": "release"}],
+                "resource_pressure": [{"verb": "taint"}],
+            },
+            "verify_s": 5.0,
+            "undo_after_s": 2.0,
+        },
+    }
 
 
 def _is_free(port: int) -> bool:

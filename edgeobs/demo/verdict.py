@@ -11,6 +11,9 @@ Right is strict:
   warm-up, or its memory came and went, a burn is nothing new to it: it must be noticed, and a decision is not
   called for;
 - and every other allowed action is false, whatever it is, as is one that is not a dry run.
+
+With a real cluster actions are live instead, none may be dry, and two more are right: ``reschedule`` beside
+the cordon, and ``uncordon``, which takes back.
 """
 
 from collections.abc import Sequence
@@ -22,6 +25,11 @@ from edgeobs.demo.faults import Fault, FaultKind
 ZONE_HOLD = "zone_hold"
 """The guard's rule that holds a zone that went dark as a whole."""
 RIGHT_VERB: dict[FaultKind, str] = {"disk": "cordon", "burn": "taint"}
+BESIDE: dict[FaultKind, frozenset[str]] = {
+    "disk": frozenset({"reschedule", "uncordon"}),
+    "burn": frozenset({"uncordon"}),
+}
+"""What else is right where actions are live."""
 COOLDOWN = "cooldown"
 """The guard's rule that leaves a node alone for a while after an action."""
 _BUSY_S = 20.0  # a taint so long after a busy moment can still be because of it
@@ -92,6 +100,7 @@ class Record(NamedTuple):
     decisions: Sequence[Decided]
     busy_s: Sequence[float] = ()  # moments at which this machine was busy, as the demo itself measured
     noisy: bool = False  # it was so for most of the warm-up, or its memory came and went
+    live: bool = False  # there is a real cluster, and actions are carried out
 
 
 def close(run: Record) -> Closing:
@@ -111,8 +120,9 @@ def settled(fault: Fault, run: Record) -> bool:
 
 def _justified(decision: Decided, run: Record) -> bool:
     """Whether a fault makes an allowed action right."""
-    return decision.dry_run and any(
-        _right(fault, decision) and (_during(fault, decision.decided_s) or _otherwise(fault, decision, run))
+    return _meant(decision, run) and any(
+        (_right(fault, decision) or (run.live and _beside(fault, decision)))
+        and (_during(fault, decision.decided_s) or _otherwise(fault, decision, run))
         for fault in run.faults
     )
 
@@ -136,7 +146,7 @@ def _answers(fault: Fault, decision: Decided, run: Record) -> bool:
     if fault.kind == "dark":
         held = decision.verdict == "held" and decision.rule == ZONE_HOLD
         return held and _about(fault, decision) and _during(fault, decision.decided_s)
-    if decision.verdict == "allowed" and _right(fault, decision) and decision.dry_run:
+    if decision.verdict == "allowed" and _right(fault, decision) and _meant(decision, run):
         return _during(fault, decision.decided_s) or _older(fault, decision, run.incidents)
     return fault.kind == "burn" and _cools_down(fault, decision, run)
 
@@ -154,6 +164,15 @@ def _noticed(fault: Fault, incidents: Sequence[Seen], right: Decided | None) -> 
 
 def _right(fault: Fault, decision: Decided) -> bool:
     return decision.node == fault.target and decision.verb == RIGHT_VERB.get(fault.kind)
+
+
+def _beside(fault: Fault, decision: Decided) -> bool:
+    return decision.node == fault.target and decision.verb in BESIDE.get(fault.kind, ())
+
+
+def _meant(decision: Decided, run: Record) -> bool:
+    """Whether it is carried out exactly where there is something to carry it out on."""
+    return decision.dry_run != run.live
 
 
 def _cools_down(fault: Fault, decision: Decided, run: Record) -> bool:

@@ -25,3 +25,11 @@ def test_the_core_takes_the_config(tmp_path: Path) -> None:
     assert config.engine.data_dir == tmp_path / "data"
     assert config.remediate.dry_run
     assert config.cluster.opted_in
+
+
+def test_with_a_kubeconfig_it_acts_on_that_cluster(tmp_path: Path) -> None:
+    config = load(write_config(tmp_path, Ports(1, 2, 3), tmp_path / "kubeconfig"))
+    assert config.cluster.kind == "kubernetes"
+    assert config.cluster.kubernetes.kubeconfig == tmp_path / "kubeconfig"
+    assert not config.remediate.dry_run
+    assert set(config.remediate.live) == {"cordon", "taint", "reschedule", "release"}

@@ -176,3 +176,35 @@ def test_incidents_of_healthy_nodes_are_told() -> None:
     closing = close(Record(FAULTS, [*INCIDENTS, healthy, silent], DECISIONS))
     assert closing.healthy_incidents == 1
     assert closing.problems == ()
+
+
+LIVE = [each._replace(dry_run=False) for each in DECISIONS]
+MOVED = LIVE[1]._replace(id="d4", verb="reschedule")
+BACK = LIVE[1]._replace(id="d5", verb="uncordon", decided_s=1110.0)
+
+
+def test_with_a_real_cluster_actions_are_live_and_taken_back() -> None:
+    record = Record(FAULTS, INCIDENTS, [*LIVE, MOVED, BACK], live=True)
+    closing = close(record)
+    assert closing.problems == ()
+    assert [row.false_actions for row in closing.rows] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        MOVED._replace(node="edge-05"),
+        MOVED._replace(dry_run=True),
+        BACK._replace(node="edge-05"),
+        BACK._replace(verb="drain"),
+        BACK._replace(decided_s=1011.0),
+    ],
+)
+def test_with_a_real_cluster_whatever_else_is_done_is_false(extra: Decided) -> None:
+    closing = close(Record(FAULTS, INCIDENTS, [*LIVE, extra], live=True))
+    assert sum(row.false_actions for row in closing.rows) == 1
+
+
+def test_a_dry_run_is_not_right_where_actions_are_live() -> None:
+    closing = close(Record(FAULTS, INCIDENTS, DECISIONS, live=True))
+    assert sum("no right decision" in problem for problem in closing.problems) == 2
