@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from math import inf
 from typing import Annotated, Literal, TypeVar
 
 from fastapi import Depends, FastAPI, Header, HTTPException, Path, Query, Request
@@ -16,6 +17,9 @@ What = Literal["pause", "resume", "approve", "veto"]
 
 BURST, EVERY_S = 20, 2.0
 """Words that may come at once, and seconds until there is room for one more."""
+
+QUESTIONS, QUESTION_S = 40, 0.25
+"""The same of questions, which the engine's thread or the disk must answer."""
 
 _REFUSALS = {
     401: "no token, or another", 403: "not meant by a person, or nobody may speak here",
@@ -40,27 +44,32 @@ _MARKED = [Depends(_marked)]
 class Pace:
     """A bound on how often something is done."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._free_s = clock, 0.0
+    def __init__(
+        self, burst: int = BURST, every_s: float = EVERY_S, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._burst, self._every_s, self._clock, self._free_s = burst, every_s, clock, -inf
 
     def wait_s(self) -> float:
         """Take a place; 0, or how long until there is one."""
         now = self._clock()
-        begun = max(self._free_s, now - BURST * EVERY_S)
-        if begun + EVERY_S > now:
-            return begun + EVERY_S - now
-        self._free_s = begun + EVERY_S
+        begun = max(self._free_s, now - self._burst * self._every_s)
+        if begun + self._every_s > now:
+            return begun + self._every_s - now
+        self._free_s = begun + self._every_s
         return 0.0
+
+    def take(self) -> None:
+        """Take a place; HTTPException where there is none."""
+        if wait_s := self.wait_s():
+            raise HTTPException(429, "too many at once", {"Retry-After": str(int(wait_s) + 1)})
 
 
 def speaking(app: FastAPI, reader: Reader, desk: Desk | None, token: str) -> None:
     """Add the routes. Whoever comes here with a POST has shown the token (`protect`)."""
-    pace = Pace()
+    words, questions = Pace(), Pace(QUESTIONS, QUESTION_S)
 
     async def say(request: Request, what: What, why: str, incident: str = "", verb: str = "") -> models.Heard:
-        wait_s = pace.wait_s()
-        if wait_s:
-            raise HTTPException(429, "too many words at once", {"Retry-After": str(int(wait_s) + 1)})
+        words.take()
         by = given(request.headers.get("authorization", ""))[0] or "the holder of the token"
         note = await _asked(desk, lambda at: at.say(what, by, why, incident, verb))
         return models.Heard(by=by, note=note)
@@ -101,14 +110,15 @@ def speaking(app: FastAPI, reader: Reader, desk: Desk | None, token: str) -> Non
         """Forbid whatever is about an incident until it is over."""
         return await say(request, "veto", word.why, incident_id)
 
-    @app.get("/api/v1/operations/{operation_id}/steps", responses=_only(404, 503), tags=["decisions"])
+    @app.get("/api/v1/operations/{operation_id}/steps", responses=_only(404, 429, 503), tags=["decisions"])
     async def steps(
         operation_id: Annotated[str, Path(description="Of the decision.", max_length=200)],
     ) -> models.Story:
         """What was done of an operation, from the journal."""
+        questions.take()
         return answers.story(await _asked(desk, lambda at: at.steps(operation_id)))
 
-    @app.get("/api/v1/nodes/{name}/explain", responses=_only(404, 503), tags=["decisions"])
+    @app.get("/api/v1/nodes/{name}/explain", responses=_only(404, 429, 503), tags=["decisions"])
     async def explain(
         name: Annotated[str, Path(description="As the cluster has it.", max_length=253)],
         cluster: Annotated[
@@ -116,6 +126,7 @@ def speaking(app: FastAPI, reader: Reader, desk: Desk | None, token: str) -> Non
         ] = None,
     ) -> models.Explanation:
         """What would be done about a node now, and what every rule of the guard says."""
+        questions.take()
         return answers.explanation(await _asked(desk, lambda at: at.explain(name, cluster)))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, HttpCredentials, Page, expect, sync_playwright
 
+from edgeobs.signals import Action, Check, Decision, Resource
 from edgeobs.web import Explained, Published, Refused, Settings, Step
 from tests.web.test_page import CHROMIUM, CONTRAST, FLAGS, NAMELESS
 
@@ -42,7 +43,13 @@ class Fake:
         return [Step(10**9, "intent", "decided: cordon"), call, Step(3 * 10**9, "answer", "200")]
 
     def explain(self, node: str, cluster: str | None) -> Explained:
-        raise Refused(404, f"{cluster} {node}")
+        if cluster != "west":
+            raise Refused(404, f"{cluster} {node}")
+        act = Action("drain", Resource(cluster, "c", node), (), "errors", "disk_failing", "01-disk")
+        checks = (Check("paused", "allowed", "not paused"), Check("approved", "held", "waits for a person"))
+        drain = Decision("d", act, "held", "approved", "waits for a person", checks, False, 1)
+        fine = replace(drain, action=replace(act, verb="cordon"), verdict="allowed", checks=checks[:1])
+        return Explained((), (drain,), (fine,))
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +189,22 @@ def test_a_refusal_is_said_and_nothing_is_lost(visit: Open, desk: Fake) -> None:
     expect(page.get_by_label("Why?")).to_have_value("yes")
     page.keyboard.press("Escape")
     expect(page.locator("#word")).to_be_hidden()
+
+
+def test_a_node_says_what_would_be_done_about_it(visit: Open, canned: Any) -> None:
+    page = visit("#node/west/c/edge-27")
+    sheet = page.get_by_role("dialog", name="edge-27")
+    expect(sheet).to_contain_text("verifying")
+    sheet.get_by_text("What would be done about it now").click()
+    rows = sheet.locator(".checks tbody tr")
+    expect(rows).to_have_count(2)
+    expect(rows.nth(0)).to_contain_text("approved: waits for a person")
+    expect(rows.nth(1)).to_contain_text("every rule allows it")
+    (operation,) = canned.now.operations
+    canned.publish(operations=(operation._replace(state="done", reason="helped"),))
+    expect(sheet).to_contain_text("helped")
+    expect(rows).to_have_count(2)
+    assert page.evaluate(CONTRAST) == []
 
 
 def test_where_nobody_may_speak_the_page_says_how(

@@ -12,7 +12,7 @@ import pytest
 from edgeobs.web import Explained, Published, Refused, Settings, Step
 from edgeobs.web.api import web_app
 from edgeobs.web.protect import MARK
-from edgeobs.web.speaking import BURST, EVERY_S, Pace
+from edgeobs.web.speaking import BURST, EVERY_S, QUESTIONS, Pace
 
 TOKEN = "0123456789abcdef-secret"
 HERE = "http://localhost"
@@ -179,9 +179,14 @@ def test_words_are_bounded_in_rate_and_only_those_with_the_token_count(app: Any,
     assert len(desk.heard) == BURST
 
 
+def test_questions_are_bounded_in_rate(app: Any) -> None:
+    answers = ask(app, "/api/v1/nodes/x/explain", method="GET", times=QUESTIONS + 30)
+    assert {answer.status_code for answer in answers} == {200, 429}
+
+
 def test_room_comes_back_with_time() -> None:
     now = [1000.0]
-    pace = Pace(lambda: now[0])
+    pace = Pace(clock=lambda: now[0])
     assert [pace.wait_s() for _ in range(BURST)] == [0.0] * BURST
     assert pace.wait_s() == EVERY_S
     now[0] += EVERY_S

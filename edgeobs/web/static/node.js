@@ -20,6 +20,7 @@ export class NodeSheet {
   #dialog = byId("node");
   #id = "";
   #drawn = "";
+  #asks = null; // what would be done about it now: kept as it is while the rest is drawn anew
 
   constructor(store) {
     this.#store = store;
@@ -32,6 +33,7 @@ export class NodeSheet {
     if (!this.#store.nodes.has(id)) return false;
     this.#id = id;
     this.#drawn = "";
+    this.#asks = null;
     this.draw();
     if (!this.#dialog.open) this.#dialog.showModal();
     return true;
@@ -61,6 +63,7 @@ export class NodeSheet {
       operations.length ? [h("h3", {}, "Done"), h("ul", { class: "plain" }, operations.slice(0, 20).map(operationRow))] : [],
       h("h3", {}, "Decisions"),
       decisions.length ? h("ul", { class: "plain" }, decisions.slice(0, 20).map(decisionRow)) : h("p", { class: "faint" }, "None: nothing was proposed for it."),
+      node.name ? (this.#asks ??= asks(node, zone)) : "",
     ].flat());
     if (hadFocus) close.focus();
     return undefined;
@@ -71,6 +74,38 @@ export class NodeSheet {
     this.#id = "";
     if (location.hash === `#node/${was}`) history.replaceState(null, "", location.pathname + location.search);
   }
+}
+
+/** A disclosure that asks the guard, each time it is opened, what would be done about the node now. */
+function asks(node, zone) {
+  const body = h("div", { class: "checks-body" });
+  const details = h("details", { class: "checks" }, h("summary", {}, h("span", {}, "What would be done about it now")), body);
+  details.addEventListener("toggle", () => details.open && ask(body, node.name, zone?.cluster ?? ""));
+  return details;
+}
+
+async function ask(body, name, cluster) {
+  body.replaceChildren(h("p", { class: "faint" }, "asking…"));
+  try {
+    const answer = await fetch(`api/v1/nodes/${encodeURIComponent(name)}/explain?cluster=${encodeURIComponent(cluster)}`);
+    const told = await answer.json();
+    if (!answer.ok) throw new Error(String(told.detail));
+    const head = h("thead", { class: "unseen" }, h("tr", {}, h("th", { scope: "col" }, "Action"), h("th", { scope: "col" }, "Verdict and reason")));
+    const table = (decisions) => h("table", {}, head.cloneNode(true), h("tbody", {}, decisions.map(verbRow)));
+    body.replaceChildren(
+      h("p", {}, told.proposed.length ? "Proposed:" : "Nothing is proposed. Were it:"),
+      ...(told.proposed.length ? [table(told.proposed), h("p", {}, "Not proposed; were it:")] : []),
+      table(told.verbs),
+    );
+  } catch (error) {
+    body.replaceChildren(h("p", { class: "faint" }, `nobody answers: ${error.message}`));
+  }
+}
+
+function verbRow(decision) {
+  const against = decision.checks.filter((check) => check.verdict !== "allowed");
+  const why = against.length ? against.map((check) => h("p", {}, h("span", { class: "rule" }, check.rule), `: ${check.reason}`)) : [h("p", {}, decision.dry_run ? "every rule allows it; nothing is done in dry-run" : "every rule allows it")];
+  return h("tr", {}, h("td", {}, badge(decision), h("p", {}, decision.action.verb)), h("td", {}, why));
 }
 
 function facts(node, zone) {
