@@ -109,6 +109,7 @@ class Facts:
     fleet: FleetView = field(default_factory=lambda: FleetView({}, {}))
     fleet_age_ns: int = 0  # of what telemetry says in ``fleet``
     incident: Incident | None = None  # None: resolved, or long gone
+    incidents: Mapping[str, Incident] = field(default_factory=dict)  # all that are not over
     switches: Switches = field(default_factory=Switches)
     settings: Settings = field(default_factory=Settings)
     me: str = "edgeobs"  # which replica this is

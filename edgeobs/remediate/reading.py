@@ -46,6 +46,7 @@ def facts(
         fleet=seen.fleet,
         fleet_age_ns=max(now_ns - seen.at_ns, 0),
         incident=seen.incidents.get(operation.action.incident),
+        incidents=seen.incidents,
         switches=switches,
         settings=settings,
         me=me,

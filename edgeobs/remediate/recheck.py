@@ -69,6 +69,18 @@ def _fresh(operation: Operation, facts: Facts, now_ns: int) -> Said:  # noqa: AR
     return None
 
 
+def _still_wrong(operation: Operation, facts: Facts, now_ns: int) -> Said:  # noqa: ARG001
+    """What is begun, or goes on, is for an incident that goes on; nothing is taken back into a new one."""
+    action, target = operation.action, operation.action.target
+    if action.verb not in UNDOING:
+        return None if facts.incident is not None else End("cancelled", "its incident is over")
+    for new in facts.incidents.values():
+        same = new.place.node == target.node and (bool(target.node) or new.place.zone == target.zone)
+        if same and new.place.cluster == target.cluster and new.opened_ns > operation.begun_ns:
+            return End("cancelled", f"something is wrong there again: {new.id}")
+    return None
+
+
 def _same_node(operation: Operation, facts: Facts, now_ns: int) -> Said:  # noqa: ARG001
     name = operation.action.target.node
     if not name:
@@ -163,5 +175,5 @@ def _wait(now_ns: int, reason: str) -> Wait:
 
 
 _ASKED: tuple[Ask, ...] = (
-    _switched, _in_time, _led, _fresh, _same_node, _deleting, _opted_in, _as_telemetry_says
+    _switched, _in_time, _led, _fresh, _still_wrong, _same_node, _deleting, _opted_in, _as_telemetry_says
 )  # fmt: skip

@@ -18,6 +18,7 @@ from edgeobs.signals import SECOND, Action, Counts, Decision, Heartbeat, Resourc
 from tests.real.api import Api, wait
 from tests.real.control_plane import ControlPlane
 from tests.real.nodes import Nodes
+from tests.remediate.acting import an_incident
 
 pytestmark = pytest.mark.real
 
@@ -47,7 +48,8 @@ class Acting:
             )
             for node in found
         ]
-        return Seen(now, fleet_view(beats, found, SETTINGS), {})
+        wrong = {"inc-1": an_incident("inc-1", Resource("site-1", "a", "a-1"))}
+        return Seen(now, fleet_view(beats, found, SETTINGS), wrong)
 
     def decision(self, name: str, verb: Verb = "cordon", undoes: str = "") -> Decision:
         node = self.cluster.live.node(name)

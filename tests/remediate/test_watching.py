@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ def test_what_telemetry_says_is_waited_for_after_a_restart(world: World) -> None
         ({"conditions": {"KernelDeadlock": "True"}}, "KernelDeadlock is True"),
     ],
 )
-def test_it_has_not_helped_while_the_node_is_ill(world: World, ill: dict[str, object], why: str) -> None:
+def test_it_has_not_helped_while_the_node_is_ill(world: World, ill: dict[str, Any], why: str) -> None:
     world.take(world.decision())
     world.run(2)
     world.kubectl(**ill)
