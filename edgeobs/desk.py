@@ -11,9 +11,10 @@ from edgeobs.engine import Engine
 from edgeobs.people import NotKept, People
 from edgeobs.remediate import NodeView, Settings, asked
 from edgeobs.remediate.journal import NAME, Entry, Journal, JournalError
+from edgeobs.remediate.operation import OVER
 from edgeobs.remediate.unmatched import unmatched
-from edgeobs.remediate.words import What, Word, short
-from edgeobs.signals import SECOND
+from edgeobs.remediate.words import Here, What, Word, short
+from edgeobs.signals import SECOND, Resource
 from edgeobs.web import Explained, Published, Refused, Said, Step
 
 log = structlog.get_logger("edgeobs.desk")
@@ -60,14 +61,15 @@ class Desk:
 
     def say(self, what: What, by: str, why: str, incident: str, verb: str) -> str:
         """Put a word in force."""
-        now, late = self._clock(), False
+        now, late, place = self._clock(), False, Resource()
         if what in {"approve", "veto"}:
-            late = self._over(incident)
+            late, place = self._about(incident)
             self._leads(what)
         elif what == "resume":
             self._paused()
         until = now + int(self._settings.approve_s * SECOND) if what == "approve" else 0
-        word = Word(what, short(by), short(why), now, incident, verb, until, late=late and what == "veto")
+        late &= what == "veto"
+        word = Word(what, short(by), short(why), now, incident, verb, until, "", late, place[:3])
         try:
             note = self._people.say(word)
         except NotKept as error:
@@ -105,12 +107,12 @@ class Desk:
         self._looked_ns, self._since_ns = now, self._since_ns or now
         pipeline = self._engine.pipeline
         nodes = pipeline.cluster.inventory(now).nodes.values()
-        active = {incident.id for incident in pipeline.incidents.active()}
+        active = {each.id: Here(each.place[:3], each.opened_ns) for each in pipeline.incidents.active()}
         operations = pipeline.remediation.operations.values()
         standing = {each.action.incident for each in operations if not each.over or each.standing}
         if now - self._since_ns < _SETTLED_NS:
-            standing |= {word.incident for word in self._people.standing().all()}
-            active |= standing
+            unsure = {word.incident for word in self._people.words.all()} - active.keys()
+            active |= {name: Here(("", "", ""), 0) for name in unsure}
         self._people.look(nodes, active, standing)
         if now - self._compared_ns >= _UNMATCHED_NS:
             self._compared_ns = now
@@ -125,22 +127,18 @@ class Desk:
                 log.warning("nothing_matches", reason=text)
         self.notices = tuple(found)
 
-    def _over(self, incident: str) -> bool:
-        """Whether an incident is over, and yet there is something of it to speak about; refuses others."""
+    def _about(self, incident: str) -> tuple[bool, Resource]:
+        """Whether an incident is over, and where it is; refuses one of which there is nothing to say."""
         published = self._published()
         found = next((each for each in published.incidents if each.id == incident), None)
-        over = {"done", "failed", "cancelled", "undone"}
-        stands = any(
-            each.incident == incident and (each.standing or each.state not in over)
-            for each in published.operations
-        )
-        if found is None and not stands:
-            raise Refused(404, "no such incident, or one too old to be kept here")
         if found is not None and found.state != "resolved":
-            return False
-        if not stands:
-            raise Refused(409, "the incident is over, and nothing that was done for it stands")
-        return True
+            return False, found.place
+        for each in published.operations:
+            if each.incident == incident and (each.standing or each.state not in OVER):
+                return True, each.place
+        if found is None:
+            raise Refused(404, "no such incident, or one too old to be kept here")
+        raise Refused(409, "the incident is over, and nothing that was done for it stands")
 
     def _leads(self, what: What) -> None:
         leader = self._people().leader

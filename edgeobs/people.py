@@ -15,7 +15,7 @@ from edgeobs.calls import Answer, Call
 from edgeobs.objects import Node, Ref
 from edgeobs.remediate import Settings, Switches
 from edgeobs.remediate.sharing import joined, merged, noted, outdated
-from edgeobs.remediate.words import LONGEST, MOST, RESTRAINS, What, Word, Words, annotated, kept, said
+from edgeobs.remediate.words import LONGEST, MOST, RESTRAINS, Here, What, Word, Words, annotated, kept, said
 from edgeobs.signals import SECOND
 
 log = structlog.get_logger("edgeobs.people")
@@ -62,7 +62,8 @@ class People:
         self._settings, self._base, self._clock = settings, base, clock
         self._notes, self._call, self._control = notes or dict, call, control
         self._lock = threading.Lock()
-        self._known = frozenset[str](), frozenset[str]()  # incidents active, and standing, at the last look
+        self._active: Mapping[str, Here] = {}  # at the last look
+        self._standing: frozenset[str] = frozenset()
 
     @property
     def shares(self) -> bool:
@@ -71,9 +72,10 @@ class People:
 
     def standing(self) -> Words:
         """Words in force, those of other replicas among them, but on incidents that are over as we know."""
-        found, (active, standing) = merged(self.words, self._notes()), self._known
+        active, standing = self._active, self._standing
+        found = merged(self.words, self._notes(), active)
         unknown = {word.incident for word in found.all()} - standing
-        return kept(found, active | unknown, standing)
+        return kept(found, active.keys() | unknown, standing)
 
     def open(self) -> None:
         """Read what was said before. What cannot be read may have been a veto: everything is held then."""
@@ -101,9 +103,9 @@ class People:
         told = self._tell(word)
         return "; ".join(filter(None, (note, told)))
 
-    def look(self, nodes: Iterable[Node], active: Collection[str], standing: Collection[str]) -> None:
+    def look(self, nodes: Iterable[Node], active: Mapping[str, Here], standing: Collection[str]) -> None:
         """Take up annotations of nodes, and let go of what is over; from time to time, by one thread."""
-        self._known = frozenset(active), frozenset(standing)
+        self._active, self._standing = dict(active), frozenset(standing)
         if self.problem:
             return
         with self._lock:
@@ -149,8 +151,7 @@ class People:
         """Say it in the ConfigMap too, which every replica reads; and take out of it what is over."""
         if self._call is None or self._control is None:
             return ""
-        known = frozenset.union(*self._known)
-        over = outdated(self._notes(), known | {word.incident}) if known else []
+        over = outdated(self._notes(), self._active, self._standing, self._clock())
         data = {**dict.fromkeys(over), **noted(word)}
         call = Call("patch", self._control, {"data": data}, says=f"{word.what} for all replicas")
         answer = self._call(call)
@@ -186,7 +187,9 @@ def _read(path: Path) -> Words:
 
 def _word(found: Mapping[str, Any]) -> Word:
     word = Word(**found)
-    texts = (word.by, word.why, word.incident, word.verb, word.node)
+    cluster, zone, node = word.place
+    word = word._replace(place=(cluster, zone, node))
+    texts = (word.by, word.why, word.incident, word.verb, word.node, *word.place)
     times = (word.at_ns, word.until_ns)
     sound = all(isinstance(text, str) and len(text) <= 2 * LONGEST for text in texts)
     if word.what not in get_args(What) or not sound or not all(type(time_ns) is int for time_ns in times):

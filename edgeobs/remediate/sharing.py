@@ -9,13 +9,15 @@ import re
 from collections.abc import Collection, Mapping
 
 from edgeobs.remediate.operation import Switches
-from edgeobs.remediate.words import LONGEST, MOST, What, Word, Words, said, short
+from edgeobs.remediate.words import LONGEST, MOST, Here, What, Word, Words, said, short
 from edgeobs.signals import SECOND
 
 AHEAD_NS = 600 * SECOND
 """How far the clock that a word was said by may be ahead of ours."""
 
 _LAST_NS = 1 << 62
+_SKEW_NS = 60 * SECOND  # replicas open the same incident within this time of one another
+_OVER_NS = 3600 * SECOND
 _KEY = re.compile(
     r"(?P<what>veto|approve)\.(?P<incident>[A-Za-z0-9_-]{1,80})(?:\.(?P<verb>[a-z]{1,20}))?", re.ASCII
 )
@@ -33,19 +35,40 @@ def noted(word: Word) -> dict[str, str]:
         paused = "true" if word.what == "pause" else "false"
         return {"paused": paused, "reason": word.why, "by": word.by}
     key = f"{word.what}.{word.incident}" + (f".{word.verb}" if word.verb else "")
-    times = {"at_ns": word.at_ns, "until_ns": word.until_ns, "late": word.late}
-    return {key: json.dumps({"by": word.by, "why": word.why, **times}, ensure_ascii=False)}
+    rest = {"at_ns": word.at_ns, "until_ns": word.until_ns, "late": word.late, "place": word.place}
+    return {key: json.dumps({"by": word.by, "why": word.why, **rest}, ensure_ascii=False)}
 
 
-def outdated(notes: Mapping[str, str], concerned: Collection[str]) -> list[str]:
-    """Keys of the ConfigMap whose incidents are over."""
-    found = ((key, _KEY.fullmatch(key)) for key in notes)
-    return [key for key, match in found if match and match["incident"] not in concerned]
+def outdated(
+    notes: Mapping[str, str], active: Mapping[str, Here], standing: Collection[str], now_ns: int
+) -> list[str]:
+    """Keys of the ConfigMap that are about nothing any more; what a person typed that person takes away."""
+    return [
+        key
+        for key in notes
+        if (word := _shared(key, notes[key]))
+        and word.at_ns
+        and now_ns - word.at_ns > _OVER_NS
+        and word.incident not in standing
+        and not _meant(word, active)
+    ]
 
 
-def merged(words: Words, notes: Mapping[str, str]) -> Words:
-    """With what was said to other replicas; the last word counts, of two at once the veto."""
-    others = shared(notes)
+def merged(words: Words, notes: Mapping[str, str], active: Mapping[str, Here]) -> Words:
+    """With what was said to other replicas; the last word counts, of two at once the veto.
+
+    Parameters
+    ----------
+    active
+        Incidents that are not over here. A word said of another replica's incident is about ours of the same
+        place, if that was open by then.
+
+    """
+    others = [
+        word._replace(incident=name)
+        for word in shared(notes)
+        for name in _meant(word, active) or [word.incident]
+    ]
     if not others:
         return words
     on_nodes = {key: word for key, word in words.approvals.items() if key.node}  # these take no veto back
@@ -55,6 +78,17 @@ def merged(words: Words, notes: Mapping[str, str]) -> Words:
     for word in sorted(every, key=lambda each: (each.at_ns or _LAST_NS, each.what == "veto")):
         found = said(found, word)
     return found
+
+
+def _meant(word: Word, active: Mapping[str, Here]) -> list[str]:
+    """Our incidents that a word is about."""
+    if word.incident in active or not any(word.place):
+        return [word.incident] if word.incident in active else []
+    return [
+        name
+        for name, here in active.items()
+        if here.place == word.place and here.opened_ns <= word.at_ns + _SKEW_NS
+    ]
 
 
 def joined(words: Words, notes: Mapping[str, str], base: Switches, now_ns: int) -> Switches:
@@ -94,8 +128,8 @@ def _shared(key: str, text: str) -> Word | None:
         body = json.loads(text)
         at_ns, until_ns = int(body["at_ns"]), int(body["until_ns"])
         by, why, late = short(str(body["by"])), short(str(body["why"])), body.get("late") is True
+        cluster, zone, node = (str(part) for part in body.get("place", ("", "", "")))
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return Word("veto", "the ConfigMap", short(text), 0, match["incident"]) if what == "veto" else None
-    return Word(
-        what, by, why, max(at_ns, 0), match["incident"], match["verb"] or "", max(until_ns, 0), "", late
-    )
+    at_ns, until_ns, verb = max(at_ns, 0), max(until_ns, 0), match["verb"] or ""
+    return Word(what, by, why, at_ns, match["incident"], verb, until_ns, "", late, (cluster, zone, node))

@@ -12,6 +12,7 @@ from edgeobs.objects import Node
 from edgeobs.remediate.marks import APPROVE
 from edgeobs.signals import SECOND
 
+Place = tuple[str, str, str]
 What = Literal["pause", "resume", "approve", "veto"]
 RESTRAINS: frozenset[What] = frozenset({"pause", "veto"})
 """Words that only ever keep us from acting: in force even where they cannot be written down."""
@@ -35,12 +36,20 @@ class Word(NamedTuple):
     until_ns: int = 0  # of an approval: it no longer counts then
     node: str = ""  # the UID of the node whose annotation said so; empty: the API
     late: bool = False  # of a veto: said when the incident was over already
+    place: Place = ("", "", "")  # of the incident: cluster, zone, node
 
     def text(self) -> str:
         """``by ada at 2026-11-25 12:00 UTC: why``."""
         at = f" at {_time(self.at_ns)}" if self.at_ns else ""
         until = f" until {_time(self.until_ns)}" if self.until_ns else ""
         return f"by {self.by or 'somebody'}{at}{until}{f': {self.why}' if self.why else ''}"
+
+
+class Here(NamedTuple):
+    """An incident that is not over, as this replica has it: others have names of their own for the same."""
+
+    place: Place
+    opened_ns: int
 
 
 class Key(NamedTuple):

@@ -13,10 +13,11 @@ from edgeobs.objects import Node, Ref
 from edgeobs.people import NotKept, People
 from edgeobs.remediate import Settings, Switches
 from edgeobs.remediate.marks import APPROVE
-from edgeobs.remediate.words import What, Word
+from edgeobs.remediate.words import Here, What, Word
 from edgeobs.signals import SECOND
 
 NOW = 1_700_000_000 * SECOND
+HERE = Here(("site", "a", "a0"), NOW)
 CONTROL = Ref("ConfigMap", "edgeobs", "edgeobs-control")
 
 
@@ -135,14 +136,35 @@ def test_a_word_on_an_incident_is_told_to_every_replica_and_ends_for_all(tmp_pat
     assert (list(here().vetoed), list(here().approved)) == (["inc-1"], [("inc-2", "drain")])
     there.say(word("approve", "inc-1")._replace(at_ns=NOW + 1))
     assert here().vetoed == {}
-    there.look([], {"inc-4"}, {"inc-3"})
+    there.look([], {"inc-4": HERE}, {"inc-3"})
     here.say(word("veto", "inc-3"))
     assert list(there().vetoed) == [], "it is over, as this one knows"
-    there.look([], {"inc-3"}, set())
+    there.look([], {"inc-3": HERE}, set())
     assert list(there().vetoed) == ["inc-3"]
-    here.look([], {"inc-3"}, set())
-    here.say(word("veto", "inc-3"))
-    assert sorted(shared.data or {}) == ["veto.inc-3"]
+    late = People(
+        tmp_path / "c", Settings(), Switches, shared.notes, shared.call, CONTROL, lambda: NOW + 7200 * SECOND
+    )
+    late.open()
+    late.look([], {"inc-3": HERE}, set())
+    late.say(word("veto", "inc-4"))
+    assert sorted(shared.data or {}) == ["veto.inc-3", "veto.inc-4"]
+
+
+def test_a_word_on_another_replica_s_incident_is_about_ours_of_the_same_place(tmp_path: Path) -> None:
+    shared = Shared()
+    here, there = (
+        opened(tmp_path / name, notes=shared.notes, call=shared.call, control=CONTROL) for name in "ab"
+    )
+    there.look([], {"inc-b": HERE, "inc-x": Here(("site", "a", "a1"), NOW)}, set())
+    here.say(word("veto", "inc-a", place=HERE.place))
+    assert "inc-b" in there().vetoed
+    assert "inc-x" not in there().vetoed
+    there.look([], {"inc-b": HERE._replace(opened_ns=NOW + 61 * SECOND)}, set())
+    assert "inc-b" not in there().vetoed, "it was not open when that was said"
+    there.look([], {"inc-b": HERE}, set())
+    there.say(word("approve", "inc-b", place=HERE.place)._replace(at_ns=NOW + 1))
+    here.look([], {"inc-a": HERE}, set())
+    assert (here().vetoed, list(here().approved)) == ({}, [("inc-a", "")])
 
 
 def test_a_pause_that_the_others_cannot_be_told_counts_here_and_says_so(tmp_path: Path) -> None:
@@ -163,13 +185,13 @@ def test_an_annotation_is_on_record_before_it_counts(tmp_path: Path, monkeypatch
     node = Node("a0", "uid-a0", annotations={APPROVE: "inc-1"})
     with monkeypatch.context() as full:
         full.setattr(module, "_write", _full)
-        here.look([node], {"inc-1"}, set())
+        here.look([node], {"inc-1": HERE}, set())
         assert here().approved == {}
-    here.look([node], {"inc-1"}, set())
+    here.look([node], {"inc-1": HERE}, set())
     assert list(here().approved) == [("inc-1", "")]
     (kept,) = json.loads(here.path.read_text())["words"]
     assert (kept["at_ns"], kept["node"]) == (NOW, "uid-a0")
-    here.look([node], set(), set())
+    here.look([node], {}, set())
     assert here().approved == {}
     assert opened(tmp_path)() == Switches()
 
@@ -180,5 +202,5 @@ def test_nothing_is_written_when_nothing_changes(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(module, "_write", _full)
     log: list[object] = []
     monkeypatch.setattr(module.log, "error", lambda *_, **__: log.append(1))
-    here.look([Node("a0")], {"inc-1"}, set())
+    here.look([Node("a0")], {"inc-1": HERE}, set())
     assert not log

@@ -13,7 +13,7 @@ from edgeobs.kube.settings import KubernetesSettings
 from edgeobs.objects import Ref
 from edgeobs.people import People
 from edgeobs.remediate import Settings
-from edgeobs.remediate.words import What, Word
+from edgeobs.remediate.words import Here, What, Word
 from edgeobs.signals import SECOND
 from tests.real.api import wait
 from tests.real.control_plane import ControlPlane
@@ -48,7 +48,7 @@ class Replica:
 
     def look(self, incident: str) -> dict[tuple[str, str], str]:
         nodes = self.cluster.mirror.inventory(time.time_ns()).nodes.values()
-        self.people.look(nodes, {incident}, set())
+        self.people.look(nodes, {incident: Here(("", "", ""), 0)}, set())
         return dict(self.people().approved)
 
 

@@ -14,7 +14,7 @@ from edgeobs.remediate import Settings, Switches, words
 from edgeobs.remediate.marks import APPROVE
 from edgeobs.remediate.sharing import AHEAD_NS, joined, merged, noted, outdated
 from edgeobs.remediate.windows import DAYS, Window, inside, problems, window_of
-from edgeobs.remediate.words import Key, What, Word, Words, annotated, kept, said, short
+from edgeobs.remediate.words import Here, Key, What, Word, Words, annotated, kept, said, short
 from edgeobs.signals import SECOND
 
 NOW = 1_700_000_000 * SECOND
@@ -35,7 +35,7 @@ def told(*several: Word, notes: dict[str, str] | None = None, now_ns: int = NOW)
     found = Words()
     for each in several:
         found = said(found, each)
-    return joined(merged(found, notes or {}), notes or {}, NOTHING, now_ns)
+    return joined(merged(found, notes or {}, {}), notes or {}, NOTHING, now_ns)
 
 
 def test_pause_lasts_until_resumed_and_tells_who_and_why() -> None:
@@ -197,9 +197,9 @@ def test_whoever_heard_it_the_last_word_counts_and_of_two_the_veto(
 
 def test_an_annotation_takes_no_veto_back_wherever_that_was_said() -> None:
     approved = said(Words(), approval(node="uid-a0")._replace(at_ns=NOW + 2))
-    found = joined(merged(approved, seen(later("veto", 1))), {}, NOTHING, NOW + 3)
+    found = joined(merged(approved, seen(later("veto", 1)), {}), {}, NOTHING, NOW + 3)
     assert (list(found.vetoed), found.approved) == (["inc-1"], {})
-    kept_on = joined(merged(approved, seen(word("veto", "inc-2"))), {}, NOTHING, NOW + 3)
+    kept_on = joined(merged(approved, seen(word("veto", "inc-2")), {}), {}, NOTHING, NOW + 3)
     assert list(kept_on.approved) == [("inc-1", "")]
 
 
@@ -218,8 +218,13 @@ def test_whatever_stands_in_the_config_map_approves_nothing_by_mistake(notes: di
 
 
 def test_what_is_over_is_taken_out_of_the_config_map() -> None:
-    notes = {**seen(word("veto", "inc-1"), approval("inc-2", verb="drain")), "paused": "true", "mine": "x"}
-    assert outdated(notes, {"inc-1"}) == ["approve.inc-2.drain"]
+    place = ("site", "a", "a0")
+    said_of = [word("veto", "inc-1"), approval("inc-2", verb="drain"), word("veto", "inc-3"),
+               word("veto", "inc-4", place=place)]  # fmt: skip
+    notes = {**seen(*said_of), "paused": "true", "mine": "x", "veto.inc-5": "please don't"}
+    active = {"inc-1": Here(("", "", ""), NOW), "ours": Here(place, NOW)}
+    assert outdated(notes, active, {"inc-3"}, NOW + HALF_HOUR) == []
+    assert outdated(notes, active, {"inc-3"}, NOW + 3 * HALF_HOUR) == ["approve.inc-2.drain"]
 
 
 # -- maintenance windows
