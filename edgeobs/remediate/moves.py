@@ -22,7 +22,8 @@ from edgeobs.remediate.settings import Settings
 
 TO, SERVICE = f"{PREFIX}failover-to", f"{PREFIX}failover-service"
 OVER_TO, FROM = f"{PREFIX}failed-over-to", f"{PREFIX}failover-from"
-BEFORE, SELECTOR = f"{PREFIX}replicas-before", f"{PREFIX}selector-before"
+BEFORE, SET = f"{PREFIX}replicas-before", f"{PREFIX}replicas-set"
+SELECTOR = f"{PREFIX}selector-before"
 
 MOST = 10
 """Destinations of a workload at most."""
@@ -99,6 +100,13 @@ def scale(workload: Workload, replicas: int, notes: Mapping[str, str | None], sa
     return Call("patch", workload.ref, body, version=workload.version, says=says)
 
 
+def rescaled(workload: Workload) -> str:
+    """What somebody else did to a Deployment that we had scaled; empty: it is as we left it."""
+    if workload.annotations.get(SET, str(workload.replicas)) == str(workload.replicas):
+        return ""
+    return f"{workload.name} was scaled to {workload.replicas} by somebody else"
+
+
 def note(workload: Workload, notes: Mapping[str, str | None], says: str) -> Call:
     """The patch that changes annotations alone."""
     return Call(
@@ -151,5 +159,5 @@ def ours(incident: str, operation: str, **more: str) -> dict[str, str]:
     return {INCIDENT: incident, OPERATION: operation, **more}
 
 
-CLEAN: dict[str, None] = dict.fromkeys((INCIDENT, OPERATION, OVER_TO, FROM, BEFORE, SELECTOR))
+CLEAN: dict[str, None] = dict.fromkeys((INCIDENT, OPERATION, OVER_TO, FROM, BEFORE, SET, SELECTOR))
 """The annotations that are taken away when all is as it was."""

@@ -102,9 +102,10 @@ def _due(
 ) -> str:
     """Why it is to be taken back now; empty: not yet."""
     action, memo = operation.action, operation.memo
-    if memo.get("person"):
+    at_once = action.verb != "failover"  # that fails back after a long healthy hold alone
+    if at_once and memo.get("person"):
         return f"{memo['person']}: what is left of ours goes too"
-    if memo.get("helped") is False and action.verb in settings.undo_unhelpful:
+    if at_once and memo.get("helped") is False and action.verb in settings.undo_unhelpful:
         return f"{action.verb} did not help"
     if action.incident in active or (action.target.cluster, action.target.node) in busy:
         return ""

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from edgeobs.objects import Pod, Ref, Taint
-from edgeobs.remediate import Remediation, marks
-from edgeobs.signals import SECOND, Action, Counts, Decision, Incident, Verb
-from tests.remediate.acting import SETTINGS, World, an_incident
+from edgeobs.remediate import Operation, Remediation, marks
+from edgeobs.remediate.undo import undo
+from edgeobs.signals import SECOND, Action, Counts, Decision, Incident, Resource, Verb
+from tests.remediate.acting import SETTINGS, START, World, an_incident
 
 QUICK = replace(SETTINGS, undo_after_s=60.0, recheck_s=0.0)
 
@@ -255,3 +256,18 @@ def test_what_came_to_nothing_costs_no_budget_and_is_decided_anew_after_a_while(
     (again,) = site.passes(10)
     assert (again.verdict, again.uid) == ("allowed", "uid-new")
     assert site.node().unschedulable
+
+
+def test_a_failover_comes_back_only_after_a_long_healthy_hold_whatever_people_did() -> None:
+    action = Action("failover", Resource("site", "a", "a0"), (), "", "disk_failing", "inc-a0")
+    memo = {"marked": True, "person": "scaled", "helped": False}
+    stands = Operation(
+        id="dec-1", action=action, state="cancelled", memo=memo,
+        begun_ns=START, updated_ns=START, deadline_ns=START,
+    )  # fmt: skip
+    eager = replace(QUICK, undo_unhelpful=("failover",))
+    wrong = {"inc-a0": an_incident("inc-a0", action.target)}
+    assert not undo([stands], wrong, {}, eager, START + SECOND)
+    hold_ns = int(eager.failback_after_s * SECOND)
+    assert not undo([stands], {}, {"inc-a0": START}, eager, START + hold_ns - 1)
+    assert undo([stands], {}, {"inc-a0": START}, eager, START + hold_ns)["dec-1"].verb == "failback"

@@ -47,22 +47,66 @@ def _one(operation: Operation, facts: Facts, origin: Origin, now_ns: int) -> Nex
     source = facts.workloads.get(origin.ref)
     if source is None:
         return None
+    if f"left:{origin.key}" in operation.memo:
+        return _tidy(operation, facts, origin, source)
+    person = _interfered(operation, facts, origin, source)
+    if person:
+        text = f"{person}: it is left as it is"
+        return Wait(now_ns, text, {**operation.memo, f"left:{origin.key}": text})
     if source.annotations.get(INCIDENT) != operation.action.incident:  # it was not drained, or serves again
-        if f"left:{origin.key}" in operation.memo:
-            return None
         return _turn(operation, facts, origin) or _lower(operation, facts, origin)
-    raised = bool(operation.memo.get(f"raised:{origin.key}"))
-    before = source.annotations.get(moves.BEFORE, "")
-    if not before.isdecimal() or (source.replicas and not raised):
-        text = f"{origin.key} was scaled to {source.replicas} by somebody else: it is left as it is"
-        memo = {**operation.memo, f"left:{origin.key}": text}
-        return Do(moves.note(source, moves.CLEAN, f"take our notes off {origin.key}: {text}"), memo)
     return (
-        _raise(operation, facts, origin, source, int(before), now_ns)
+        _raise(operation, facts, origin, source, int(source.annotations[moves.BEFORE]), now_ns)
         or _turn(operation, facts, origin)
         or _lower(operation, facts, origin)
         or Do(moves.note(source, moves.CLEAN, f"{origin.key} serves again: take our notes off it"))
     )
+
+
+def _interfered(operation: Operation, facts: Facts, origin: Origin, source: Workload) -> str:
+    """What somebody did since: then all of it stays as it is; empty: nothing."""
+    if not moves.opted(source, facts.settings):
+        return f"{origin.key} has not opted in any more"
+    target, service = _target(operation, facts, origin), _service(operation, facts, origin)
+    if source.annotations.get(INCIDENT) == operation.action.incident:
+        before = source.annotations.get(moves.BEFORE, "")
+        raised = bool(operation.memo.get(f"raised:{origin.key}"))
+        fine = before.isdecimal() and (not source.replicas or (raised and source.replicas >= int(before)))
+        if not fine:
+            return f"{origin.key} was scaled to {source.replicas} by somebody else"
+    if service is not None and target is not None and moves.selecting(service) != moves.labels_of(target):
+        return f"service {origin.service} was turned by somebody else"
+    return ""
+
+
+def _tidy(operation: Operation, facts: Facts, origin: Origin, source: Workload) -> Next | None:
+    """Our notes off what is left as it is; nothing at all off what has opted out."""
+    if not moves.opted(source, facts.settings):
+        return None
+    says = operation.memo[f"left:{origin.key}"]
+    for each in (source, _target(operation, facts, origin)):
+        if each is not None and each.annotations.get(INCIDENT) == operation.action.incident:
+            return Do(moves.note(each, moves.CLEAN, f"take our notes off {each.name}: {says}"))
+    service = _service(operation, facts, origin)
+    if service is None:
+        return None
+    return Do(
+        moves.turn(service, moves.selecting(service), moves.CLEAN, f"take our notes off a service: {says}")
+    )
+
+
+def _target(operation: Operation, facts: Facts, origin: Origin) -> Workload | None:
+    """The destination, while it is ours."""
+    target = facts.workloads.get(Ref(KIND, origin.ref.namespace, origin.to[0]))
+    ours = target is not None and target.annotations.get(INCIDENT) == operation.action.incident
+    return target if ours else None
+
+
+def _service(operation: Operation, facts: Facts, origin: Origin) -> Mapping[str, Any] | None:
+    """The Service, while it is ours."""
+    service = facts.objects.get(origin.service_ref) if origin.service else None
+    ours = service is not None and moves.annotations(service).get(INCIDENT) == operation.action.incident
+    return service if ours else None
 
 
 def _raise(
@@ -84,8 +128,8 @@ def _raise(
 
 
 def _turn(operation: Operation, facts: Facts, origin: Origin) -> Next | None:
-    service = facts.objects.get(origin.service_ref) if origin.service else None
-    if service is None or not _is_ours(service, operation):
+    service = _service(operation, facts, origin)
+    if service is None:
         return None
     before = moves.read_before(moves.annotations(service).get(moves.SELECTOR, ""))
     if before is None:
@@ -93,16 +137,13 @@ def _turn(operation: Operation, facts: Facts, origin: Origin) -> Next | None:
     return Do(moves.turn(service, before, moves.CLEAN, f"turn service {origin.service} back to {origin.key}"))
 
 
-def _is_ours(service: Mapping[str, Any], operation: Operation) -> bool:
-    return moves.annotations(service).get(INCIDENT) == operation.action.incident
-
-
 def _lower(operation: Operation, facts: Facts, origin: Origin) -> Next | None:
-    target = facts.workloads.get(Ref(KIND, origin.ref.namespace, origin.to[0]))
-    if target is None or target.annotations.get(INCIDENT) != operation.action.incident:
+    target = _target(operation, facts, origin)
+    if target is None:
         return None
-    before = target.annotations.get(moves.BEFORE, "")
+    before, person = target.annotations.get(moves.BEFORE, ""), moves.rescaled(target)
     says = f"{origin.key} serves again: {target.name} back to what it was"
-    if not before.isdecimal():
-        return Do(moves.note(target, moves.CLEAN, says))
+    if not before.isdecimal() or person:
+        memo = {**operation.memo, **({f"left:{target.name}": person} if person else {})}
+        return Do(moves.note(target, moves.CLEAN, person or says), memo)
     return Do(moves.scale(target, int(before), moves.CLEAN, says))

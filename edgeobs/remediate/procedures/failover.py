@@ -4,16 +4,20 @@ Every stage looks at the cluster: what is done already is passed over, so a cras
 Nothing is taken away at the origin before the destination serves.
 """
 
+from collections import Counter
 from typing import Any, NamedTuple
 
-from edgeobs.objects import Workload
+from edgeobs.objects import Node, Workload
 from edgeobs.remediate import moves
 from edgeobs.remediate.fit import fit
+from edgeobs.remediate.marks import INCIDENT
 from edgeobs.remediate.moves import Origin
 from edgeobs.remediate.operation import Do, End, Facts, Memo, Next, Operation, Reads, Wait
+from edgeobs.remediate.procedures.cordon import gone
 from edgeobs.signals import SECOND
 
 LOOK_NS = SECOND
+_THERE = Node("")  # of a zone: no one node is asked for
 
 
 class Move(NamedTuple):
@@ -50,6 +54,9 @@ def reads(operation: Operation) -> Reads:
 
 def failover(operation: Operation, facts: Facts, now_ns: int) -> Next:
     """One workload after the other."""
+    node = operation.action.target.node
+    if operation.state == "intended" and facts.nodes.get(node, _THERE) is None:
+        return gone(operation)
     if "origins" not in operation.memo:
         return _found(operation, facts, now_ns)
     for each in operation.memo["origins"]:
@@ -69,6 +76,12 @@ def _found(operation: Operation, facts: Facts, now_ns: int) -> Next:
     found = moves.origins(facts.inventory, nodes, facts.settings)
     if not found:
         return End("cancelled", "nothing that runs there opted in to a failover")
+    services = Counter(each.service_ref for each in found if each.service)
+    shared = [each.key for each in found if services[each.service_ref] > 1]
+    if shared:
+        return End(
+            "cancelled", f"they share a Service, which can be turned to one alone: {', '.join(shared)}"
+        )
     memo = {**operation.memo, "origins": [each.memo() for each in found]}
     return Wait(now_ns, f"{len(found)} workloads are to fail over", memo)
 
@@ -77,6 +90,8 @@ def _one(operation: Operation, facts: Facts, origin: Origin, now_ns: int) -> Nex
     source = facts.workloads.get(origin.ref)
     if source is None:  # gone: there is nothing to fail over any more
         return None
+    if not moves.opted(source, facts.settings):
+        return _interfered(operation, f"{origin.key} has not opted in any more")
     at = operation.memo.get(f"at:{origin.key}", 0)
     if at >= len(origin.to):
         tried = ", ".join(origin.to) or "none is named"
@@ -87,6 +102,11 @@ def _one(operation: Operation, facts: Facts, origin: Origin, now_ns: int) -> Nex
     wanted = operation.memo.get(f"wanted:{origin.key}", source.replicas)
     move = Move(operation, facts, origin, source, target, wanted, now_ns)
     return _bring_up(move, at) or _turn(move) or _drain(move)
+
+
+def _interfered(operation: Operation, person: str) -> End:
+    """Whoever did it knows better; what was done already comes back once its incident is long over."""
+    return End("cancelled", person, {**operation.memo, "person": person})
 
 
 def _next_destination(operation: Operation, origin: Origin, at: int, why: str, now_ns: int) -> Wait:
@@ -105,6 +125,9 @@ def _bring_up(move: Move, at: int) -> Next | None:
         return _next_destination(move.operation, origin, at, f"{target.name} serves for {held}", move.now_ns)
     if target.replicas >= move.wanted:
         return _ready(move, at)
+    ours = held and target.annotations.get(INCIDENT) == move.operation.action.incident
+    if ours and (person := moves.rescaled(target)):
+        return _interfered(move.operation, person)
     missing = move.wanted - target.replicas
     proof = fit(
         moves.copies(target, missing), facts.inventory, keep_free=facts.settings.keep_free, beside=True
@@ -112,7 +135,8 @@ def _bring_up(move: Move, at: int) -> Next | None:
     if target.template is None or not proof.whole:
         why = proof.reason() if target.template else "its template cannot be read"
         return _next_destination(move.operation, origin, at, f"{target.name}: {why}", move.now_ns)
-    notes = move.notes(**{moves.FROM: origin.ref.name, moves.BEFORE: str(target.replicas)})
+    before, wanted = str(target.replicas), str(move.wanted)
+    notes = move.notes(**{moves.FROM: origin.ref.name, moves.BEFORE: before, moves.SET: wanted})
     says = f"bring up {move.wanted} of {target.name} for {origin.ref.name}"
     memo = {
         **move.memo,
@@ -142,6 +166,8 @@ def _give_up(move: Move, at: int, why: str) -> Next:
     if target.annotations.get(moves.FROM) != origin.ref.name or not before.isdecimal():
         return _next_destination(move.operation, origin, at, f"{target.name}: {why}", move.now_ns)
     memo = {**move.memo, f"given_up:{origin.key}": at}
+    if person := moves.rescaled(target):
+        return Do(moves.note(target, moves.CLEAN, f"give up {target.name}: {why}; {person}"), memo)
     return Do(moves.scale(target, int(before), moves.CLEAN, f"give up {target.name}: {why}"), memo)
 
 
@@ -155,6 +181,11 @@ def _turn(move: Move) -> Next | None:
     wanted, now = moves.labels_of(move.target), moves.selecting(service)
     if now == wanted:
         return None
+    turned_for = moves.annotations(service).get(INCIDENT)
+    if turned_for == move.operation.action.incident:
+        return _interfered(move.operation, f"service {move.origin.service} was turned by somebody else")
+    if turned_for:
+        return End("failed", f"service {move.origin.service} is turned already, for {turned_for}")
     notes = move.notes(**{moves.SELECTOR: moves.before(now)})
     says = f"turn service {move.origin.service} to {move.target.name}"
     return Do(moves.turn(service, wanted, notes, says))
