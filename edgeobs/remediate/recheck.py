@@ -20,6 +20,9 @@ AGAIN_NS = 2 * SECOND
 SAME = ("self_doubt", "zone_hold", "alive_if_sends")
 """Rules of the guard that are asked again with the newest telemetry."""
 
+WIDE = ("vetoed", "known_node", "opted_in")
+"""The same, of what is about more than one node: each of them is asked, as the watched cache has it."""
+
 Said = End | Wait | None
 Ask = Callable[[Operation, Facts, int], Said]
 
@@ -30,11 +33,9 @@ def recheck(operation: Operation, procedure: Procedure, facts: Facts, do: Do, no
         said = ask(operation, facts, now_ns)
         if said is not None:
             return said
-    target = facts.nodes.get(operation.action.target.node)
-    if procedure.takes and target is not None and marks.read(target) is None:
-        said = _budgets(operation, facts, target, now_ns)
-        if said is not None:
-            return said
+    said = _budget(operation, facts, now_ns) if procedure.takes else None
+    if said is not None:
+        return said
     again = facts.again_ns(do.call.ref)
     return Wait(again, f"{do.call.ref} said: not before") if again > now_ns else None
 
@@ -117,8 +118,10 @@ def _in_time(operation: Operation, facts: Facts, now_ns: int) -> Said:
 
 
 def _as_telemetry_says(operation: Operation, facts: Facts, now_ns: int) -> Said:
-    """The guard's own rules about silence, for what takes anything away."""
-    return None if operation.action.verb in UNDOING else _asked(SAME, operation, facts, now_ns)
+    """The guard's own rules about silence, for what takes anything away; and about all nodes of a zone."""
+    undoing, one = operation.action.verb in UNDOING, bool(operation.action.target.node)
+    wide = () if one else WIDE[:1] if undoing else WIDE
+    return _asked(wide + (() if undoing else SAME), operation, facts, now_ns)
 
 
 def _asked(rules: Iterable[str], operation: Operation, facts: Facts, now_ns: int) -> Said:
@@ -132,6 +135,22 @@ def _asked(rules: Iterable[str], operation: Operation, facts: Facts, now_ns: int
         if verdict == "held":
             return _wait(now_ns, reason)
     return None
+
+
+def _budget(operation: Operation, facts: Facts, now_ns: int) -> Said:
+    """Of what is begun: a node that is marked is spent already, and a zone has no marks that would tell."""
+    name = operation.action.target.node
+    if not name:
+        begins = operation.state == "intended"
+        return (
+            _asked(("zone_budget", "cluster_budget", "hourly_rate"), operation, facts, now_ns)
+            if begins
+            else None
+        )
+    target = facts.nodes.get(name)
+    if target is None or marks.read(target) is not None:
+        return None
+    return _budgets(operation, facts, target, now_ns)
 
 
 def _budgets(operation: Operation, facts: Facts, target: Node, now_ns: int) -> Said:

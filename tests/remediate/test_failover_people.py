@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from edgeobs.remediate import moves
+from edgeobs.remediate.marks import INCIDENT
 from edgeobs.remediate.operation import Do, End, Operation
 from edgeobs.signals import SECOND
 from tests.remediate.test_failover import NOW, World, begun, deployment, replicas, run
@@ -44,7 +45,7 @@ def test_a_destination_that_somebody_scales_down_is_not_scaled_up_again() -> Non
     assert replicas(world) == {"web": 2, "web-b": 1, "web-c": 0}
     over(world, begun("failback"))
     assert replicas(world) == {"web": 2, "web-b": 1, "web-c": 0}, "it stays as that person left it"
-    assert moves.INCIDENT not in world.deployments["web-b"].annotations
+    assert INCIDENT not in world.deployments["web-b"].annotations
 
 
 def test_a_service_that_somebody_turns_back_is_not_turned_again() -> None:
@@ -113,7 +114,7 @@ def test_two_workloads_of_one_service_are_not_turned_back_and_forth() -> None:
 
 def test_a_service_that_is_turned_for_another_incident_is_not_turned() -> None:
     world = World.usual()
-    world.notes, world.selector = {moves.INCIDENT: "inc-0", moves.SELECTOR: '{"site":"web"}'}, {"site": "x"}
+    world.notes, world.selector = {INCIDENT: "inc-0", moves.SELECTOR: '{"site":"web"}'}, {"site": "x"}
     said = over(world)
     assert (said.state, world.selector) == ("failed", {"site": "x"})
     assert replicas(world)["web"] == 2

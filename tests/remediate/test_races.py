@@ -1,13 +1,16 @@
 """Between a decision and its calls the world goes on: what it was decided upon may be over."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edgeobs.calls import Answer
 from edgeobs.objects import Pod, Ref
 from edgeobs.remediate import Switches, marks
+from edgeobs.remediate.policies.playbook import Playbook
 from edgeobs.signals import Decision, Resource
 from tests.remediate.acting import START, World, an_incident
 
@@ -93,3 +96,52 @@ def test_an_undo_is_not_held_up_by_another_node_or_by_what_was_known(world: Worl
     world.take(decision)
     world.run(30)
     assert not world.node().unschedulable
+
+
+def wide(world: World, **changes: Any) -> Decision:
+    """A playbook that reaches as far as zone a; two nodes of a zone may be in flight."""
+    books = {"reset": Playbook(url="http://127.0.0.1:9/", radius="zone", alerts=("Down",))}
+    world.settings = replace(world.settings, live=("playbook",), playbooks=books, nodes_per_zone=2, **changes)
+    world.conductor.settings = world.settings
+    decision = world.decision(verb="playbook", uid="")
+    action = replace(decision.action, target=Resource("site", "a"), patch=(("playbook", "reset"),))
+    return replace(decision, action=action)
+
+
+def _opts_out(world: World) -> None:
+    world.kubectl("a1", annotations={})
+
+
+def _vetoes(world: World) -> None:
+    world.kubectl("a1", annotations={**world.node("a1").annotations, marks.VETO: "*"})
+
+
+def _fills(world: World) -> None:
+    for name in ("b0", "b1", "c0"):
+        world.kubectl(name, unschedulable=True)
+
+
+def _nothing(world: World) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("happens", "state", "why"),
+    [
+        (_opts_out, "cancelled", "a1 has not opted in"),
+        (_vetoes, "cancelled", "annotation of a1"),
+        (_fills, "intended", "the budget is 4"),
+        (_nothing, "failed", "reset"),  # the hook is none that could be asked
+    ],
+)
+def test_what_is_about_a_zone_is_checked_again_on_each_of_its_nodes(
+    world: World, happens: Callable[[World], None], state: str, why: str
+) -> None:
+    decision = wide(world, cluster_share=0.6)
+    world.api.before = lambda _: Answer(202)
+    happens(world)
+    world.take(decision)
+    world.run(0)
+    operation = world.operation(decision.id)
+    assert (operation.state, bool(world.api.calls)) == (state, state == "failed")
+    assert why in operation.reason
