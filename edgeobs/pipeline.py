@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,8 @@ from edgeobs.signals import (
 
 Arrays = dict[str, NDArray[Any]]
 
+_T = TypeVar("_T")
+_HEARTBEATS = "heartbeats"  # as a part that may fail
 _FADE = 0.8  # of a node's score on the page, at every look
 MOVES_WORK = frozenset({"reschedule", "drain", "release", "failover", "playbook"})
 EXPIRY_NS = 30 * SECOND
@@ -122,8 +124,8 @@ class Pipeline:
 
         """
         batch = self.features.apply(points, now_ns)
-        self.heartbeats.heard(points.series, now_ns)
-        self.heartbeats.heard(points.distributions.series, now_ns)
+        for ids in (points.series, points.distributions.series):
+            self._beating(now_ns, partial(self.heartbeats.heard, ids, now_ns), None)
         scores = self._score(batch, now_ns)
         if self.observer is not None:
             self.observer(batch, scores)
@@ -208,8 +210,12 @@ class Pipeline:
     def _look(self, now_ns: int) -> None:
         """Who is silent, and which series are forgotten."""
         self._looked_ns = now_ns
-        self.beats = self.heartbeats.beats(now_ns)
-        self.absences = self.heartbeats.absences(now_ns)
+        beats = self._beating(now_ns, partial(self.heartbeats.beats, now_ns), self.beats)
+        absences = self._beating(now_ns, partial(self.heartbeats.absences, now_ns), self.absences)
+        if _HEARTBEATS in self.detection.failing(now_ns):
+            # Who speaks is not known: nobody counts as heard, and no absence comes or goes for it.
+            beats, absences = [], self.absences
+        self.beats, self.absences = beats, absences
         if isinstance(self.cluster, MemoryCluster):
             self.cluster.learn(self.beats, opted_in=self._opted_in)
         self.node_score *= _FADE
@@ -222,11 +228,15 @@ class Pipeline:
         if gone.size:
             self.counts["edgeobs_series_expired_total",] += int(gone.size)
             self.features.forget(gone)
-            self.heartbeats.forget(gone)
+            self._beating(now_ns, partial(self.heartbeats.forget, gone), None)
             self.detection.forget(gone)
-        self._forget_nodes()
+        self._forget_nodes(now_ns)
 
-    def _forget_nodes(self) -> None:
+    def _beating(self, now_ns: int, what: Callable[[], _T], otherwise: _T) -> _T:
+        """What the heartbeats answer; ``otherwise`` when they raise: that stops nobody else."""
+        return self.detection.parts.ask(_HEARTBEATS, now_ns, what, otherwise)
+
+    def _forget_nodes(self, now_ns: int) -> None:
         """Nodes silent for so long that they are retired, once no series of theirs lives."""
         named = np.unique(self.table.node[: len(self.table.identities)])
         retired = [beat.place for beat in self.beats if beat.state == "retired"]
@@ -235,7 +245,7 @@ class Pipeline:
         if not numbers:
             return
         self.table.drop_nodes(numbers)
-        self.heartbeats.forget_nodes(numbers)
+        self._beating(now_ns, partial(self.heartbeats.forget_nodes, numbers), None)
         if isinstance(self.cluster, MemoryCluster):
             self.cluster.forget(gone[number] for number in numbers)
         self.node_score[[number for number in numbers if number < len(self.node_score)]] = 0.0

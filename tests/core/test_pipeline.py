@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pytest
 
 from edgeobs.pipeline import EXPIRY_NS
 from edgeobs.signals import SECOND, ExternalAlert, Points, Resource
@@ -19,6 +20,44 @@ def test_a_decision_knows_when_its_evidence_arrived(site: Any) -> None:
         made.now_ns += SECOND
         decisions = made.pipeline.step(made.points(failing=1), made.now_ns, made.now_ns - 777).decisions
     assert [decision.evidence_ns for decision in decisions] == [made.now_ns - 777]
+
+
+@pytest.mark.parametrize("name", ["heard", "beats", "absences"])
+def test_heartbeats_that_raise_stop_nobody_and_claim_nothing(
+    site: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = site("detect: {silent_s: 3}\n" + SHORT)
+    made.open()
+    made.seconds(20)
+    assert len(made.pipeline.beats) == made.nodes
+    with monkeypatch.context() as patch:
+        patch.setattr(made.pipeline.heartbeats, name, lambda *_: 1 / 0)
+        before = made.pipeline.scored
+        made.seconds(20)
+    assert made.pipeline.scored == before + 20 * 2 * made.nodes
+    assert made.pipeline.detection.failing(made.now_ns).keys() == {"heartbeats"}
+    assert made.core.counts["edgeobs_detector_errors_total", "heartbeats"] >= 20
+    assert not made.pipeline.incidents.active()
+    assert not made.pipeline.beats
+    assert not any(
+        node.alive(made.now_ns, SECOND) for node in made.pipeline.fleet(made.now_ns).nodes.values()
+    )
+    made.seconds(61)  # well again, and believed so
+    assert {beat.state for beat in made.pipeline.beats} == {"alive"}
+    assert not made.pipeline.absences
+
+
+def test_an_absence_stays_while_heartbeats_raise(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = site("detect: {silent_s: 3}\n" + SHORT)
+    made.open()
+    made.seconds(20)
+    made.nodes -= 1  # the last is heard no more
+    made.seconds(20)
+    (absence,) = made.pipeline.absences
+    assert absence.place.node == "n3"
+    monkeypatch.setattr(made.pipeline.heartbeats, "absences", lambda *_: 1 / 0)
+    made.seconds(5)
+    assert made.pipeline.absences == [absence]
 
 
 def test_what_is_not_heard_is_forgotten_in_every_stage(site: Any) -> None:
