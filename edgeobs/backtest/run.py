@@ -106,7 +106,7 @@ def lines(
     )
     if diff is not None:
         total, changes = diff
-        yield f"against {about.against}: {_words(total)} in {len(changes)} series"
+        yield f"against {about.against}: {_words(total)}; {len(changes)} of {len(result.series)} series differ"
         for change in changes[:20]:
             yield f"  {report.where(change.place)} {change.name}: {_words(change)}"
         if len(changes) > 20:
