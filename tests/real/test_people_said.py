@@ -4,8 +4,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+from typer.testing import CliRunner, Result
 
+from edgeobs.cli import app
 from edgeobs.control import Control, Elected, Mirrored
 from edgeobs.kube.cluster import Cluster
 from edgeobs.kube.resources import CONTROL
@@ -18,6 +21,8 @@ from edgeobs.signals import SECOND
 from tests.real.api import wait
 from tests.real.control_plane import ControlPlane
 from tests.real.nodes import Nodes
+from tests.real.product import OPTED_IN, WIDE, product
+from tests.real.site import Site
 
 pytestmark = pytest.mark.real
 
@@ -132,3 +137,55 @@ def test_without_permission_for_the_config_map_nothing_counts_as_known(
     finally:
         cluster.stop()
         control_plane.account(RBAC)  # others use the same roles
+
+
+def test_the_product_waits_for_a_word_and_obeys_it(
+    control_plane: ControlPlane, nodes: Nodes, tmp_path: Path
+) -> None:
+    """Two disks fail: one cordon is approved by the command line, one vetoed by kubectl."""
+    token = tmp_path / "token"
+    token.write_text("a token of the tests' own")
+    zones = {"k-1": "k", "k-2": "k", "l-1": "l", "l-2": "l"}
+    for name, zone in zones.items():
+        nodes.add(name, zone, OPTED_IN)
+    wait("the nodes are Ready", lambda: all(nodes.ready(name) for name in zones))
+    live = {"dry_run": False, "live": ["cordon"], **WIDE, "approve": ["cordon"]}
+    quick = {"stale_s": 10, "lease_s": 4, "renew_s": 2.5, "retry_s": 0.3, "timeout_s": 1.4, "qps": 200}
+    account = control_plane.account(RBAC)
+    with (
+        product(account, live, tmp_path, quick, web={"token_file": str(token)}) as served,
+        Site(served.http_port, zones, 0.1) as site,
+    ):
+        page = f"http://127.0.0.1:{served.web_port}"
+
+        def held() -> dict[str, str]:
+            """Node → the incident for which its cordon waits for a person."""
+            told = httpx.get(f"{page}/api/v1/decisions", auth=("ada", token.read_text())).json()
+            acts = [each["action"] for each in told if each["rule"] == "approved"]
+            return {act["target"]["node"]: act["incident_id"] for act in acts}
+
+        def say(*words: str) -> Result:
+            return CliRunner().invoke(app, [*words, "--server", page, "--token-file", str(token)])
+
+        site.warm()
+        site.fail("k-1", "l-1")
+        wait("both wait for a person", lambda: {"k-1", "l-1"} <= held().keys(), 60)
+        incidents = held()
+        control_plane.kubectl("annotate", "node", "l-1", f"edgeobs.io/veto={incidents['l-1']}")
+        approved = say(
+            "approve", incidents["k-1"], "--why", "its disk is to be swapped", "--action", "cordon"
+        )
+        assert approved.exit_code == 0, approved.stderr
+        wait("it is cordoned", lambda: _unschedulable(control_plane, "k-1"), 30)
+        assert say("approve", incidents["l-1"], "--why", "as well").exit_code == 0
+        told = say("explain", "node/l-1")
+        assert "denied by vetoed: vetoed by an annotation of l-1" in told.stdout
+        assert not _unschedulable(control_plane, "l-1")
+        said = control_plane.kubectl("get", "configmap", CONTROL, "-n", "edgeobs", "-o", "json")
+        assert f"approve.{incidents['k-1']}.cordon" in said
+        assert "it is to be swapped" in said
+    control_plane.kubectl("delete", "configmap", CONTROL, "-n", "edgeobs", "--ignore-not-found")
+
+
+def _unschedulable(plane: ControlPlane, name: str) -> bool:
+    return bool(plane.api("GET", f"/api/v1/nodes/{name}")["spec"].get("unschedulable"))
