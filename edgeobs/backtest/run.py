@@ -106,7 +106,8 @@ def lines(
     )
     if diff is not None:
         total, changes = diff
-        yield f"against {about.against}: {_words(total)}; {len(changes)} of {len(result.series)} series differ"
+        of = f"{len(changes)} of {len(result.series)} series differ"
+        yield f"against {about.against}: {_words(total)}; {of}"
         for change in changes[:20]:
             yield f"  {report.where(change.place)} {change.name}: {_words(change)}"
         if len(changes) > 20:

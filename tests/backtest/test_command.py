@@ -80,7 +80,7 @@ def test_a_diff_of_two_configurations(tmp_path: Path) -> None:
     eager.write_text("incidents: {persist_hits: 1}\n")
     text = run("--data", folder, "--against", deaf).stdout
     assert re.search(
-        rf"against {deaf}: ([1-9]) alarms gained \(\1 true\), 0 lost .*; 2 of 2 series differ", text
+        rf"against {deaf}: ([1-9]) alarms gained \(\1 true\), 0 lost .*; 2 of 4 series differ", text
     ), text
     found = json.loads(
         run("--data", folder, "-c", eager, "--against", tmp_path / "no.yaml", "--json").stdout or "{}"
