@@ -183,7 +183,7 @@ def test_the_product_waits_for_a_word_and_obeys_it(
         assert not _unschedulable(control_plane, "l-1")
         said = control_plane.kubectl("get", "configmap", CONTROL, "-n", "edgeobs", "-o", "json")
         assert f"approve.{incidents['k-1']}.cordon" in said
-        assert "it is to be swapped" in said
+        assert "its disk is to be swapped" in said
     control_plane.kubectl("delete", "configmap", CONTROL, "-n", "edgeobs", "--ignore-not-found")
 
 
