@@ -1,9 +1,11 @@
-"""What every registered detector must do, and River's models behind the same contract."""
+"""What every registered detector must do, River's models behind the same contract, and the docs' example."""
 
 import copy
 import importlib.util
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,13 +49,26 @@ RIVER = {
 }
 if importlib.util.find_spec("river") is None:  # needs River: pip install 'edgeobs[river]'
     RIVER = {}
-ALL = {**DETECTORS, **RIVER}
+PAGE = Path(__file__).parents[2] / "docs/development.md"
+
+
+def documented() -> Make:
+    """The detector that the page on development shows."""
+    example = PAGE.read_text().split("## A detector")[1].split("```python\n")[1].split("\n```")[0]
+    names: dict[str, Any] = {}
+    exec(compile(example, str(PAGE), "exec"), names)  # noqa: S102  it is ours
+    made: Make = names["Far"]
+    return made
+
+
+OWN = {**DETECTORS, "documented": documented()}
+ALL = {**OWN, **RIVER}
 # Trees, histograms and drift detectors do not know how far is far; the distance does.
-FAR = {name: make for name, make in ALL.items() if name in {*DETECTORS, "river distance"}}
+FAR = {name: make for name, make in ALL.items() if name in {*OWN, "river distance"}}
 every_detector = pytest.mark.parametrize("make", ALL.values(), ids=ALL.keys())
 every_metric = pytest.mark.parametrize("make", FAR.values(), ids=FAR.keys())
 # What is inside of River's models is not saved: test_river_models.py says what is.
-every_own = pytest.mark.parametrize("make", DETECTORS.values(), ids=DETECTORS.keys())
+every_own = pytest.mark.parametrize("make", OWN.values(), ids=OWN.keys())
 
 anything = st.one_of(
     st.floats(),
