@@ -14,7 +14,7 @@ import structlog
 from edgeobs.calls import Answer, Call
 from edgeobs.objects import Node, Ref
 from edgeobs.remediate import Settings, Switches
-from edgeobs.remediate.sharing import joined, merged, noted, outdated
+from edgeobs.remediate.sharing import after, joined, merged, noted, outdated, unheard
 from edgeobs.remediate.words import LONGEST, MOST, RESTRAINS, Here, What, Word, Words, annotated, kept, said
 from edgeobs.signals import SECOND
 
@@ -22,6 +22,7 @@ log = structlog.get_logger("edgeobs.people")
 
 NAME = "people.json"
 _VERSION = 1
+_CATCH_UP_S, _LOOK_S = 2.0, 0.02
 _MAX_BYTES = 4 << 20
 
 
@@ -62,6 +63,7 @@ class People:
         self._settings, self._base, self._clock = settings, base, clock
         self._notes, self._call, self._control = notes or dict, call, control
         self._lock = threading.Lock()
+        self._unkept = ""  # why the last look could not be written down
         self._active: Mapping[str, Here] = {}  # at the last look
         self._standing: frozenset[str] = frozenset()
 
@@ -97,6 +99,7 @@ class People:
 
         What restrains is in force whatever the disk does; what lets go must be on disk first.
         """
+        word = after(word, self._notes())
         with self._lock:
             note = self._say(word)
         log.info("word", what=word.what, by=word.by, why=word.why, incident=word.incident, verb=word.verb)
@@ -118,9 +121,11 @@ class People:
             try:
                 _write(self.path, words)
             except OSError as error:
-                log.error("people_not_kept", reason=str(error))
+                if self._unkept != str(error):
+                    log.error("people_not_kept", reason=str(error))
+                self._unkept = str(error)
                 return
-            self.words = words
+            self.words, self._unkept = words, ""
         for word in new:
             log.info("word", what=word.what, by=word.by, why=word.why, incident=word.incident, verb=word.verb)
 
@@ -160,9 +165,16 @@ class People:
         if answer.status == 404:
             answer = self._call(Call("create", self._control, {"data": noted(word)}, says=call.says))
         if answer.ok:
+            self._await(word)
             return ""
         reason = f"{answer.status} {answer.reason} {answer.text}".strip()
         return f"other replicas could not be told (ConfigMap {self._control.name}): {reason}"
+
+    def _await(self, word: Word) -> None:
+        """Let the watch catch up, so that who resumed is not told that the ConfigMap still pauses."""
+        until = time.monotonic() + _CATCH_UP_S
+        while word.what == "resume" and unheard(word, self._notes()) and time.monotonic() < until:
+            time.sleep(_LOOK_S)
 
 
 def _read(path: Path) -> Words:

@@ -33,10 +33,20 @@ def noted(word: Word) -> dict[str, str]:
     """What goes into the ConfigMap with a word."""
     if not word.incident:
         paused = "true" if word.what == "pause" else "false"
-        return {"paused": paused, "reason": word.why, "by": word.by}
+        return {"paused": paused, "reason": word.why, "by": word.by, "said_ns": str(word.at_ns)}
     key = f"{word.what}.{word.incident}" + (f".{word.verb}" if word.verb else "")
     rest = {"at_ns": word.at_ns, "until_ns": word.until_ns, "late": word.late, "place": word.place}
     return {key: json.dumps({"by": word.by, "why": word.why, **rest}, ensure_ascii=False)}
+
+
+def after(word: Word, notes: Mapping[str, str]) -> Word:
+    """A pause or resume with a time after the last one that the ConfigMap knows, whoever's clock that was."""
+    return word if word.incident else word._replace(at_ns=max(word.at_ns, _said_ns(notes) + 1))
+
+
+def unheard(word: Word, notes: Mapping[str, str]) -> bool:
+    """Whether a pause or resume is not in the ConfigMap yet, as it was last read."""
+    return _said_ns(notes) < word.at_ns
 
 
 def outdated(
@@ -99,13 +109,16 @@ def joined(words: Words, notes: Mapping[str, str], base: Switches, now_ns: int) 
     words
         Those in force, `merged`.
     notes
-        The data of the ConfigMap; ``paused`` with any value but false, no, off and 0 pauses.
+        The data of the ConfigMap; ``paused`` with any value but false, no, off and 0 pauses. One of these
+        also ends a pause of ours that was told there.
     base
         What the election says.
 
     """
-    why = [f"paused {words.pause.text()}"] if words.pause else []
-    if notes.get("paused", "").strip().lower() not in _OFF:
+    elsewhere = notes.get("paused", "").strip().lower() not in _OFF
+    resumed = "paused" in notes and not elsewhere and words.pause and _said_ns(notes) >= words.pause.at_ns
+    why = [f"paused {words.pause.text()}"] if words.pause and not resumed else []
+    if elsewhere:
         who = f" by {notes['by'][:LONGEST]}" if notes.get("by") else ""
         why.append(f"paused{who} in the ConfigMap: {notes.get('reason', '')[:LONGEST] or 'no reason given'}")
     why += [base.paused] if base.paused else []
@@ -117,6 +130,12 @@ def joined(words: Words, notes: Mapping[str, str], base: Switches, now_ns: int) 
     return base._replace(
         paused="; ".join(why), vetoed={**base.vetoed, **vetoed}, approved={**base.approved, **approved}
     )
+
+
+def _said_ns(notes: Mapping[str, str]) -> int:
+    """When a pause or resume was last put into the ConfigMap by a replica."""
+    text = notes.get("said_ns", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
 
 
 def _shared(key: str, text: str) -> Word | None:

@@ -87,7 +87,7 @@ def test_a_pause_reaches_every_replica_and_kubectl_resumes_it(
     )
     assert here.say("pause") == "", "it is there already"
     assert there.say("resume") == ""
-    wait("this one knows", lambda: "in the ConfigMap" not in here.people().paused)
+    wait("this one is resumed", lambda: here.people().paused == "" or "not lead" in here.people().paused)
     said = '{"data": {"paused": "true", "reason": "we change the switch"}}'
     control_plane.kubectl("patch", "configmap", CONTROL, "-n", "edgeobs", "--type=merge", "-p", said)
     for each in (here, there):
@@ -184,6 +184,8 @@ def test_the_product_waits_for_a_word_and_obeys_it(
         said = control_plane.kubectl("get", "configmap", CONTROL, "-n", "edgeobs", "-o", "json")
         assert f"approve.{incidents['k-1']}.cordon" in said
         assert "its disk is to be swapped" in said
+        for done in (say("pause", "--why", "we change the switch"), say("resume", "--why", "it is changed")):
+            assert (done.exit_code, done.stderr) == (0, ""), "and it is told when it is so"
     control_plane.kubectl("delete", "configmap", CONTROL, "-n", "edgeobs", "--ignore-not-found")
 
 
