@@ -8,14 +8,27 @@ from typing import Any, TypeVar
 
 from edgeobs.actor import Actor
 from edgeobs.control import Elected, Mirrored
+from edgeobs.kube import trim
 from edgeobs.kube.cluster import Cluster
+from edgeobs.kube.pool import Pool
 from edgeobs.kube.settings import KubernetesSettings
 from edgeobs.objects import Node
 from edgeobs.remediate import FleetView, Operation, Remediation, Settings, fleet_view
 from edgeobs.remediate.journal import NAME, Journal
 from edgeobs.remediate.policies.ladder import Rung, Step
 from edgeobs.remediate.reading import Seen
-from edgeobs.signals import SECOND, Action, Counts, Decision, Evidence, Heartbeat, Incident, Resource, Verb
+from edgeobs.signals import (
+    SECOND,
+    UNDOING,
+    Action,
+    Counts,
+    Decision,
+    Evidence,
+    Heartbeat,
+    Incident,
+    Resource,
+    Verb,
+)
 from tests.real.api import Object, wait
 from tests.real.control_plane import Account, ControlPlane
 from tests.real.fault_proxy import FaultProxy
@@ -64,6 +77,15 @@ def silence(name: str, node: Node) -> Incident:
     gone = Evidence("absence", "silent", "node", (), "", now - 60 * SECOND, now, 8.0, 1.0, 0.0, 0.0, 0.0, 0.0)
     place = Resource(CLUSTER, node.labels.get(SETTINGS.zone_label, ""), node.name)
     return Incident(name, "node", place, "open", now - 60 * SECOND, now, 0, 8.0, "silent", (gone,))
+
+
+def errors(name: str, place: Resource) -> Incident:
+    """Of a disk that answers with errors, and is fast: no policy asks for anything."""
+    now = time.time_ns()
+    found = Evidence(
+        "series", "system_disk_errors", "system_disk_errors", (), "", now, now, 8.0, 1.0, 9.0, 0.0, 0.0, 1.0
+    )
+    return Incident(name, "node", place, "open", now, now, 0, 8.0, "its disk", (found,))
 
 
 def decision(node: Node, verb: Verb, name: str, incident: str, undoes: str = "") -> Decision:
@@ -141,7 +163,10 @@ class Replica:
         self._changed.append(over)
 
     def offer(self, decision: Decision) -> None:
-        """A decision that is on record already, as after a restart."""
+        """A decision that is on record already, as after a restart, whose incident goes on."""
+        action = decision.action
+        if action.verb not in UNDOING:
+            self.incidents.setdefault(action.incident, errors(action.incident, action.target))
         self.decided.append(decision)
         self.actor.offer([decision], self.seen())
 
@@ -302,6 +327,10 @@ class Trial:
     def node(self, name: str) -> Object:
         """As the API server has it."""
         return self.plane.api("GET", f"/api/v1/nodes/{name}")
+
+    def plain(self, name: str) -> Node:
+        """The same, cut to what edgeobs uses."""
+        return trim.node(self.node(name), Pool(100))
 
     def cordoned(self, name: str) -> bool:
         """Whoever did."""
