@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeobs import jit
-from edgeobs.detect import Settings, law
+from edgeobs.detect import Settings, law, sample
 from edgeobs.detect.bank import SeriesBank
 from edgeobs.detect.memory import ROW, UNSEEN
 from edgeobs.signals import SECOND, VIEWS, Floats, Scores
@@ -179,6 +179,17 @@ def test_a_constant_that_moves_is_as_surprising_as_it_was_long() -> None:
         step = np.array([value + max(1.0, abs(value))])
         young, old = short.feed(step).score[0], long.feed(step).score[0]
         assert 1 < young < old < law.MOST
+
+
+def test_a_fault_hardly_teaches_the_tails_by_which_it_is_told(rng: np.random.Generator) -> None:
+    one = One()
+    one.feed(rng.normal(10, 1, 1000))
+    excess = [sample.SHORT_E, sample.LONG_E, sample.JOINED_E]
+    before = one.bank.memory.reals[0, excess].copy()
+    assert one.feed(rng.normal(30, 1, 60)).score[:20].min() > 6
+    after = one.bank.memory.reals[0, excess]
+    assert (after > before).all(), "it teaches something"
+    assert (after < 1.5 * before).all(), "not three times as much, as it would in full"
 
 
 def test_a_long_gap_is_no_shape_and_no_run(rng: np.random.Generator) -> None:
