@@ -1,6 +1,6 @@
 """What the guard knows of the world at one moment: plain data, built anew for every look. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -72,6 +72,15 @@ class ZoneView(NamedTuple):
         return self.nodes > 0 and self.silent >= share * self.nodes and self.silent > 0
 
 
+class Tally(NamedTuple):
+    """Of many nodes what budgets count."""
+
+    size: int  # listed, and there: not long gone, never heard, or heard hardly once
+    busy: frozenset[str]  # cordoned by anybody, or marked by any replica
+    unready: frozenset[str]  # listed, and not ready
+    acted: tuple[NodeView, ...]  # on which any replica acted at any time
+
+
 @dataclass(frozen=True, slots=True)
 class FleetView:
     """Nodes by (cluster, name), zones by (cluster, zone)."""
@@ -91,6 +100,7 @@ class FleetView:
     _clusters: dict[str, list[NodeView]] = field(init=False, default_factory=dict, compare=False)
 
     _dark: dict[float, int] = field(init=False, default_factory=dict, compare=False)
+    _tallies: dict[Place, Tally] = field(init=False, default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         for node in self.nodes.values():
@@ -110,6 +120,13 @@ class FleetView:
     def cluster(self, cluster: str) -> list[NodeView]:
         """The nodes of a cluster."""
         return self._clusters.get(cluster, [])
+
+    def tally(self, cluster: str, zone: str | None = None) -> Tally:
+        """What budgets count of a zone, or of a cluster."""
+        key = cluster, "\0" if zone is None else zone
+        if key not in self._tallies:
+            self._tallies[key] = _tally(self.cluster(cluster) if zone is None else self.zone(cluster, zone))
+        return self._tallies[key]
 
     def targets(self, target: Resource) -> list[NodeView]:
         """The nodes that an action is about: one, a zone's, or all; empty when nothing is known of it."""
@@ -157,6 +174,16 @@ def _view(key: Place, node: Node | None, beat: Heartbeat | None, settings: Setti
         marks=read(node) if node else None,
         acted_ns=acted_ns(node) if node else 0,
         veto=node.annotations.get(VETO, "") if node else "",
+    )
+
+
+def _tally(nodes: Collection[NodeView]) -> Tally:
+    listed = [node for node in nodes if node.listed]
+    return Tally(
+        sum(node.counts and node.state != "young" for node in listed),
+        frozenset(node.name for node in nodes if node.cordoned or node.marks),
+        frozenset(node.name for node in listed if node.ready != "True"),
+        tuple(node for node in nodes if node.acted_ns),
     )
 
 

@@ -413,3 +413,14 @@ def test_what_only_tells_is_told_of_a_dark_zone_too_and_spends_nothing() -> None
         assert teller.decide(told, fleet("a b"), NOW).verdict == "allowed"
     assert not teller.ledger.in_flight()
     assert teller.decide(action(), fleet(), NOW).verdict == "allowed"
+
+
+@pytest.mark.parametrize(("zone", "busy"), [("", 15), ("b", 5)])
+def test_what_is_about_a_zone_or_a_cluster_has_all_its_nodes_in_flight(zone: str, busy: int) -> None:
+    made = guard(replace(SETTINGS, cluster_share=0.2))
+    wide = replace(action(incident="inc-2"), verb="playbook", target=Resource("site", zone))
+    made.ledger.record(Decision("d", wide, "allowed", "all", "", (), False, NOW, steady_ns=LONG))
+    said = made.decide(action(), fleet(), NOW)
+    assert (said.verdict, said.rule) == ("held", "zone_budget" if busy == 15 else "cluster_budget")
+    checks = {check.rule: check.reason for check in said.checks}
+    assert f"{busy + (busy < 15)} nodes of the cluster" in checks["cluster_budget"]

@@ -5,6 +5,7 @@ What counts as spent is what this replica allowed, and what the cluster's own ma
 them.
 """
 
+from collections.abc import Iterable
 from math import ceil
 
 from edgeobs.remediate.fleet import NodeView
@@ -29,8 +30,9 @@ def zone_budget(scene: Scene) -> Said:
     if free(scene):
         return FINE, FREE
     zones = {node.zone for node in scene.targets} | {scene.action.target.zone}
-    nodes = [n for zone in zones for n in scene.fleet.zone(scene.action.target.cluster, zone)]
-    busy = _busy(scene, nodes, zones)
+    cluster = scene.action.target.cluster
+    marked = frozenset[str]().union(*(scene.fleet.tally(cluster, zone).busy for zone in zones))
+    busy = marked | _in_flight(scene, zones)
     return _fits(busy, scene, most, f"zone {scene.zone}")
 
 
@@ -44,9 +46,8 @@ def cluster_budget(scene: Scene) -> Said:
         return "denied", "no share of the cluster is set"
     if free(scene):
         return FINE, FREE
-    nodes = [node for node in scene.fleet.cluster(scene.action.target.cluster) if node.listed]
-    size = sum(node.counts and node.state != "young" for node in nodes)
-    busy = _busy(scene, nodes) | {node.name for node in nodes if node.ready != "True"}
+    tally = scene.fleet.tally(scene.action.target.cluster)
+    size, busy = tally.size, tally.busy | tally.unready | _in_flight(scene)
     return _fits(busy, scene, most_of(share, size), f"the cluster ({share:.0%} of {size} nodes, rounded up)")
 
 
@@ -110,34 +111,30 @@ def free(scene: Scene) -> bool:
 
 
 def _by_others(scene: Scene) -> int:
-    nodes = _marked_by_others(scene, scene.fleet.cluster(scene.action.target.cluster))
+    nodes = _marked_by_others(scene, scene.fleet.tally(scene.action.target.cluster).acted)
     return sum(scene.now_ns - node.acted_ns < HOUR_NS for node in nodes)
 
 
-def _marked_by_others(scene: Scene, nodes: list[NodeView]) -> list[NodeView]:
+def _marked_by_others(scene: Scene, nodes: Iterable[NodeView]) -> list[NodeView]:
     """Nodes on which another replica acted, or we did before all we remember, as their marks say."""
     ours = {(past.action.target.cluster, past.action.target.node) for past in scene.ledger.past}
     return [node for node in nodes if node.acted_ns and (node.cluster, node.name) not in ours]
 
 
-def _busy(scene: Scene, nodes: list[NodeView], zones: set[str] | None = None) -> set[str]:
-    """The nodes among these that are cordoned by anybody, marked by any replica, or in flight by our ledger.
-
-    Those of the ledger also when they are not listed any more.
-    """
-    busy = {node.name for node in nodes if node.cordoned or node.marks}
-    known = {node.name for node in nodes}
+def _in_flight(scene: Scene, zones: set[str] | None = None) -> set[str]:
+    """The nodes of these zones, or of the cluster, in flight by our ledger, listed still or not."""
+    cluster, found = scene.action.target.cluster, set[str]()
     for target in scene.ledger.in_flight():
-        if target.cluster != scene.action.target.cluster:
+        if target.cluster != cluster:
             continue
-        if not target.node:
-            busy |= {n.name for n in nodes if (n.zone or n.telemetry_zone) == target.zone}
-        elif zones is None or target.node in known or target.zone in zones:
-            busy.add(target.node)
-    return busy
+        nodes = scene.fleet.targets(target)
+        if target.node and (zones is None or target.zone in zones):
+            found.add(target.node)
+        found |= {n.name for n in nodes if zones is None or (n.zone or n.telemetry_zone) in zones}
+    return found
 
 
-def _fits(busy: set[str], scene: Scene, most: int, where: str) -> Said:
+def _fits(busy: frozenset[str], scene: Scene, most: int, where: str) -> Said:
     after = busy | {node.name for node in scene.targets}
     if len(after) <= most:
         return FINE, f"{len(after)} of {most} nodes of {where} in flight with it"
