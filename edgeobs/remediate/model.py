@@ -3,7 +3,7 @@
 For the cluster in memory; held to the real API server by the tests that run on both.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -83,22 +83,6 @@ def patched_workload(workload: Workload, call: Call) -> Workload:
     replicas = call.body.get("spec", {}).get("replicas", workload.replicas)
     return replace(
         workload, labels=meta.get("labels", {}), annotations=meta.get("annotations", {}), replicas=replicas
-    )
-
-
-def tolerated(pod: Pod, taints: Iterable[Taint]) -> bool:
-    """Whether no taint keeps a pod off a node."""
-    return all(taint.effect == "PreferNoSchedule" or _tolerates(pod, taint) for taint in taints)
-
-
-def _tolerates(pod: Pod, taint: Taint) -> bool:
-    return any(
-        (each.effect in ("", taint.effect))
-        and (
-            (each.operator == "Exists" and each.key in ("", taint.key))
-            or (each.key == taint.key and each.value == taint.value)
-        )
-        for each in pod.tolerations
     )
 
 

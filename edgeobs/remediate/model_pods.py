@@ -1,19 +1,14 @@
 """What Kubernetes' own controllers do with pods, in small: remove, replace, schedule. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from edgeobs.objects import Amounts, Budget, Node, Pod, Ref, Requirement, Selector, Workload
-from edgeobs.remediate.model import tolerated
+from edgeobs.objects import Amounts, Budget, Node, Pod, Ref, Workload
+from edgeobs.remediate.matching import matches, untolerated
 from edgeobs.signals import SECOND
 
 Key = tuple[str, str]
 """Namespace and name."""
-
-
-def matches(selector: Selector, labels: Mapping[str, str]) -> bool:
-    """Whether labels fulfil all requirements."""
-    return all(_holds(each, labels) for each in selector)
 
 
 def budgets_of(pod: Pod, budgets: Iterable[Budget]) -> list[Budget]:
@@ -67,7 +62,7 @@ def scheduled(pod: Pod, nodes: Iterable[Node], pods: Iterable[Pod]) -> Pod:
         (sum(each.node == node.name for each in pods), node.name)
         for node in nodes
         if node.ready == "True" and not (node.unschedulable or node.deleting)
-        if tolerated(pod, node.taints) and _room(pod, node, pods)
+        if untolerated(pod, node.taints) is None and _room(pod, node, pods)
     ]
     if not fit:
         return pod
@@ -87,22 +82,3 @@ def _room(pod: Pod, node: Node, pods: Iterable[Pod]) -> bool:
 def _sum(pods: Iterable[Pod], resource: str) -> int:
     amounts: Iterable[Amounts] = (pod.requests for pod in pods)
     return sum(each.get(resource, 0) for each in amounts)
-
-
-def _holds(requirement: Requirement, labels: Mapping[str, str]) -> bool:
-    value = labels.get(requirement.key)
-    match requirement.operator:
-        case "In":
-            return value in requirement.values
-        case "NotIn":
-            return value not in requirement.values
-        case "Exists":
-            return value is not None
-        case "DoesNotExist":
-            return value is None
-    return value is not None and value.lstrip("-").isdigit() and _compared(requirement, int(value))
-
-
-def _compared(requirement: Requirement, value: int) -> bool:
-    bound = int(requirement.values[0])
-    return value > bound if requirement.operator == "Gt" else value < bound

@@ -103,9 +103,8 @@ class Topology:
             if where is None:
                 return f"topologySpread: the node has no label {rule.topology_key}"
             counts = self._count(_Group(rule.selector, (pod.namespace,), rule.topology_key))
-            domains = {domain(each, rule.topology_key) for each in self._nodes.values() if wants(pod, each)}
-            domains.discard(None)
-            least = min(counts[str(each)] for each in domains) if domains else 0
+            domains = self._domains(pod, rule.topology_key)
+            least = min((counts[each] for each in domains), default=0)
             if len(domains) < rule.min_domains:
                 least = 0
             own = matches(rule.selector, pod.labels)
