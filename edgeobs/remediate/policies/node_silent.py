@@ -6,10 +6,13 @@ from edgeobs.signals import SECOND, Action, Incident
 WAIT_NS = 30 * SECOND
 """A reboot of a process, or the rest of the zone going dark as well, shows within this time."""
 
+ALONE_NS = 20 * SECOND
+"""So long it must be the incident of the node itself: a zone that comes back does so node by node."""
+
 
 def node_silent(incident: Incident, now_ns: int) -> list[Action]:
     """Cordon once the node has been silent for the wait; the ladder says what else."""
-    if incident.scope != "node":
+    if incident.scope != "node" or now_ns - incident.opened_ns < ALONE_NS:
         return []
     for each in incident.evidence:
         silent_ns = now_ns - each.onset_ns
