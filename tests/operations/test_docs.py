@@ -182,6 +182,48 @@ def unit(name: str, given: Any) -> str:
     return "number" if isinstance(given, int) and not isinstance(given, bool) else ""
 
 
+@pytest.mark.parametrize(
+    "section", ["features", "detect", "changes", "shifts", "peers", "feedback", "incidents", "detectors"]
+)
+def test_every_setting_of_detection_is_told_with_range_and_default(section: str) -> None:
+    from edgeobs.config import Config
+    from edgeobs.detect.models import ModelSettings
+
+    page = (ROOT / "docs/settings.md").read_text().split(f"## `{section}`")[1].split("\n## ")[0]
+    told = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    kind: Any = ModelSettings if section == "detectors" else type(getattr(Config(), section))
+    wanted = [[f"`{field.name}`", bounds(field), given(field)] for field in dataclasses.fields(kind)]
+    assert [[row[0], row[2].strip(), row[3]] for row in told] == wanted
+    assert all(len(row) == 5 and row[4] for row in told), "each has its reason"
+
+
+def bounds(field: dataclasses.Field[Any]) -> str:
+    """The range that a setting is held to, as the page writes it."""
+    held = {
+        name: getattr(each, name)
+        for each in getattr(field.type, "__metadata__", ())
+        for name in ("ge", "gt", "le", "max_length")
+        if getattr(each, name, None) is not None
+    }
+    if "max_length" in held:
+        return f"at most {held['max_length']}"
+    if not held:
+        return "on, off" if field.type is bool else ""
+    low = f"[{held['ge']:g}" if "ge" in held else f"({held['gt']:g}"
+    return f"{low}, {held['le']}]" if "le" in held else f"{low}, ∞)"
+
+
+def given(field: dataclasses.Field[Any]) -> str:
+    """A default as the page writes it."""
+    made = field.default_factory is not dataclasses.MISSING
+    value = field.default_factory() if made else field.default  # type: ignore[misc]
+    if isinstance(value, tuple) and len(value) > 2:
+        return f"{len(value)} names"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return shown("", value or None if isinstance(value, dict | str) else value)
+
+
 def test_every_section_of_the_config_is_in_the_table(root: Path) -> None:
     from edgeobs.config import Config
 
