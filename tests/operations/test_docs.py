@@ -215,8 +215,9 @@ def bounds(field: dataclasses.Field[Any]) -> str:
 
 def given(field: dataclasses.Field[Any]) -> str:
     """A default as the page writes it."""
-    made = field.default_factory is not dataclasses.MISSING
-    value = field.default_factory() if made else field.default  # type: ignore[misc]
+    value: Any = field.default
+    if field.default_factory is not dataclasses.MISSING:
+        value = field.default_factory()
     if isinstance(value, tuple) and len(value) > 2:
         return f"{len(value)} names"
     if isinstance(value, int) and not isinstance(value, bool):
