@@ -109,8 +109,9 @@ class Exhibit:
         self.points = fitted(before + self.points, limit)
 
     def _least(self) -> float:
-        """The low end of what is expected: no duration, size or share is less than nothing."""
-        positive = self.unit.removesuffix("/s") in _POSITIVE
+        """The low end of what is expected: no duration, size, share or count is less than nothing."""
+        unit = self.unit.removesuffix("/s")
+        positive = unit in _POSITIVE or unit.startswith("{")  # what is counted stands in braces
         if positive and self.low < 0 and all(point.value >= 0 for point in self.points):
             return 0.0
         return self.low

@@ -44,6 +44,7 @@ def test_evidence_says_what_when_and_what_was_expected(world: Any) -> None:
         ("s", 9.0, 0.0),
         ("By/s", 9.0, 0.0),
         ("1", 0.0, 0.0),
+        ("{request}", 9.0, 0.0),
         ("Cel", 9.0, -2.0),
         ("s", -1.0, -2.0),
         ("", 9.0, -2.0),
