@@ -37,8 +37,10 @@ def message(*alerts: Any, **changes: Any) -> bytes:
 def test_a_firing_alert() -> None:
     found, left_out = parse(message(alert(), receiver="r", somethingNew={"a": 1}), ANY)
     starts_ns = 1767323045_678901000  # microseconds are kept
+    labels = ("cluster", "c"), ("node", "edge-17"), ("zone", "b")
+    place = Resource("c", "b", "edge-17")
     expected = ExternalAlert(
-        "a1b2c3d4e5f60718", "firing", Resource("c", "b", "edge-17"), "DiskFull", "nearly full", starts_ns, 0
+        "a1b2c3d4e5f60718", "firing", place, "DiskFull", "nearly full", starts_ns, 0, labels
     )
     assert (found, left_out) == ([expected], 0)
 
