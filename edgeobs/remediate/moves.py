@@ -139,6 +139,11 @@ def labels_of(workload: Workload) -> dict[str, str]:
     return {each.key: each.values[0] for each in plain}
 
 
+def told_by(workload: Workload) -> dict[str, str]:
+    """All the labels that a Service may select its pods by."""
+    return {**(workload.template.labels if workload.template else {}), **labels_of(workload)}
+
+
 def before(selector: Labels) -> str:
     """A selector for an annotation."""
     return json.dumps(dict(selector), sort_keys=True, separators=(",", ":"))

@@ -140,3 +140,11 @@ def test_what_is_given_up_but_was_scaled_meanwhile_keeps_its_size() -> None:
     _, said = run(world, replace(operation, memo={**operation.memo, **since}))
     assert not isinstance(said, Do)
     assert world.deployments["web-b"].replicas == 4
+
+
+def test_a_service_that_does_not_select_the_origin_is_not_turned() -> None:
+    world = World.usual()
+    world.selector = {"site": "elsewhere"}
+    said = over(world)
+    assert (said.state, world.selector) == ("failed", {"site": "elsewhere"})
+    assert replicas(world)["web"] == 2

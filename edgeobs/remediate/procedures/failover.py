@@ -186,6 +186,9 @@ def _turn(move: Move) -> Next | None:
         return _interfered(move.operation, f"service {move.origin.service} was turned by somebody else")
     if turned_for:
         return End("failed", f"service {move.origin.service} is turned already, for {turned_for}")
+    if not now.items() <= moves.told_by(move.source).items():
+        text = f"service {move.origin.service} does not select {move.origin.ref.name}: it is left as it is"
+        return End("failed", text)
     notes = move.notes(**{moves.SELECTOR: moves.before(now)})
     says = f"turn service {move.origin.service} to {move.target.name}"
     return Do(moves.turn(service, wanted, notes, says))
