@@ -6,10 +6,10 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-kube test real-parts lint sim bench clean lock
+.PHONY: help setup demo demo-kube test real-parts lint fault-matrix sim bench clean lock
 
 help: ## What each target does
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.run: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "edgeobs needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Name another: make PYTHON=python3.12 …"; exit 1; }
@@ -45,6 +45,9 @@ lint: $(VENV)/.dev ## Ruff, mypy strict, import-linter
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+fault-matrix: $(VENV)/.dev ## All that may go wrong, on a real Kubernetes, with a table of what came of it (needs real-parts)
+	@$(BIN)/python -m pytest -q tests/real/test_fault_matrix*.py $(ARGS)
 
 sim: $(VENV)/.dev ## Simulate remediation for more than 100,000 steps, then take each of its rules away (ARGS=--hypothesis-seed=N)
 	@EDGEOBS_SIM=1 $(BIN)/python -m pytest -q tests/remediate/test_simulation.py -s --timeout=3600 $(ARGS)
