@@ -157,6 +157,15 @@ def test_a_persons_uncordon_in_the_middle_ends_it() -> None:
     assert "uncordoned by somebody else" in said.reason
 
 
+def test_a_node_made_anew_in_the_middle_is_not_one_that_a_person_uncordoned() -> None:
+    said = step("drain", facts(node(uid="another"), pod("web-1")), marked=True, seen=True, evicted=["u"])
+    assert isinstance(said, End)
+    assert said.state == "cancelled"
+    assert "another node by now" in said.reason
+    assert said.memo is not None
+    assert (said.memo.get("person"), said.memo.get("gone")) == (None, True)
+
+
 def test_an_empty_node_is_drained() -> None:
     said = step("drain", facts(cordoned()), seen=True, evicted=["uid-a", "uid-b"], first=2)
     assert said == End("verifying", "2 pods have left edge-7")
