@@ -16,16 +16,26 @@ from edgeobs.remediate import FleetView, MemoryCluster, Remediation, Settings, S
 from edgeobs.remediate.conductor import Conductor, Seen
 from edgeobs.remediate.fleet import opted
 from edgeobs.remediate.journal import Journal
+from edgeobs.remediate.policies.ladder import Rung
+from edgeobs.remediate.policies.playbook import Playbook
+from edgeobs.remediate.windows import Window
 from edgeobs.signals import SECOND, Action, Counts, Decision, Heartbeat, Incident, Resource, Verb
 from tests.remediate.acting import Killed, an_incident
+from tests.remediate.simulated_moves import Moving
 
 START = 1_700_000_000 * SECOND
 HOUR = 3600 * SECOND
-VERBS: tuple[Verb, ...] = ("cordon", "taint", "reschedule", "drain", "release")
+VERBS: tuple[Verb, ...] = (
+    "cordon", "taint", "reschedule", "drain", "release", "failover", "notify", "annotate", "playbook",
+)  # fmt: skip
+LADDER = (Rung(verb="cordon"), Rung(verb="reschedule", after_s=10), Rung(verb="drain", after_s=10))
+BOOKS = {"book": Playbook(url="http://127.0.0.1:9/", alerts=("Down",))}
+QUIET = Window(start="23:00", end="23:20", allow="outside")
 SETTINGS = Settings(
-    dry_run=False, live=VERBS, nodes_per_zone=1, cluster_share=0.3, per_hour=8, cooldown_s=60.0,
-    recheck_s=1.0, deadline_s=300.0, verify_s=30.0, undo_after_s=30.0, back_off_s=60.0, keep_free=0.0,
-    approve=(),
+    dry_run=False, live=VERBS, ladders={"ladder": LADDER}, playbooks=BOOKS, windows=(QUIET,),
+    failover_ready_s=20.0, failback_after_s=60.0, nodes_per_zone=1, cluster_share=0.3, per_hour=8,
+    cooldown_s=60.0, recheck_s=1.0, deadline_s=300.0, verify_s=30.0, undo_after_s=30.0, back_off_s=60.0,
+    keep_free=0.0, approve=("drain",),
 )  # fmt: skip
 ZONES = "abc"
 PLACES = [Resource("site", zone, f"{zone}{at}") for zone in ZONES for at in range(3)]
@@ -49,10 +59,16 @@ class Truth:
     hands_off: set[tuple[str, str]] = field(default_factory=set)  # incident and node that a person took back
     paused: bool = False
     vetoed: set[str] = field(default_factory=set)
+    approved: set[str] = field(default_factory=set)  # incidents, now
+    allowed: set[str] = field(default_factory=set)  # that were approved at any time
+    wishes: dict[str, str] = field(default_factory=dict)  # what is wrong → what is wanted for it
     leader: str = "one"
     led_since_ns: int = START
     cordons: list[int] = field(default_factory=list)  # when nodes were cordoned or tainted by us
     faults: list[str] = field(default_factory=list)  # what happens to the next calls
+    broken: list[str] = field(
+        default_factory=list
+    )  # promises; who acts outlives any error, so it is not raised
     made: int = 0
 
     def __post_init__(self) -> None:
@@ -86,6 +102,7 @@ class Truth:
             ),
             Pod("shop", "bare", "bare", node="b0", phase="Running", labels=labels),
         )
+        self.moving = Moving(self.cluster, self.settings)
         self.settle()
 
     def join(self, place: Resource) -> None:
@@ -117,9 +134,14 @@ class Truth:
         """Pods start with the labels of their set."""
         self.cluster.settle(self.dead)
         for pod in self.cluster.inventory(0).pods:
-            if pod.owner and pod.owner.kind == "ReplicaSet" and self.settings.opt_in not in pod.labels:
+            if (
+                pod.owner
+                and pod.owner.kind in {"ReplicaSet", "Deployment"}
+                and self.settings.opt_in not in pod.labels
+            ):
                 labels = {**pod.labels, self.settings.opt_in: "enabled"}
                 self.cluster.put(replace(pod, labels=labels, requests={"cpu": 100}))
+        self.moving.settle()
 
     def node(self, name: str) -> Node | None:
         return next((node for node in self.cluster.nodes() if node.name == name), None)
@@ -149,20 +171,27 @@ class Referee:
             raise Killed
         if fault.isdecimal():
             return Answer(int(fault), "Fault", "so it goes", retry_after_s=2.0 if fault == "429" else 0.0)
-        before = truth.cluster.inventory(truth.now_ns)
-        answer = truth.cluster.call(call)
+        before, service = truth.cluster.inventory(truth.now_ns), truth.moving.service()
+        answer = truth.moving.run(call) if call.verb == "run" else truth.cluster.call(call)
         if answer.ok:
-            self.judge(call, before)
+            self.judge(call, before, service)
         if fault == "killed after":
             raise Killed
         return Answer(0, "Timeout", "no answer") if fault == "lost" else answer
 
-    def judge(self, call: Call, before: Inventory) -> None:
+    def raw(self, ref: Ref) -> dict[str, Any] | None:
+        moving = self.truth.moving
+        return moving.ran(ref.name) if ref.kind == "Playbook" else moving.cluster.raw(ref)
+
+    def judge(self, call: Call, before: Inventory, service: Mapping[str, Any]) -> None:
         truth = self.truth
         self.holds(not truth.paused, "it was paused", call)
         self.holds(truth.leader == self.who, f"{truth.leader or 'nobody'} leads", call)
         if call.ref.kind == "Node":
             self.judge_node(call, before.nodes[call.ref.name])
+        elif call.ref.kind != "Pod":
+            why = truth.moving.judge(call, before, service, truth.now_ns)
+            self.holds(not why, why, call)
         else:
             pod = next(pod for pod in before.pods if pod.ref[:3] == call.ref[:3])
             self.judge_pod(call, pod, before)
@@ -187,6 +216,9 @@ class Referee:
         zone = before.labels[settings.zone_label]
         self.holds(not truth.dark(zone), f"zone {zone} was dark", call)
         self.holds(incident not in truth.vetoed, "it was vetoed", call)
+        waits = truth.wishes.get(incident.rpartition("-")[0]) == "drain" and incident not in truth.allowed
+        self.holds(not waits, "nobody approved it", call)
+        self.holds(incident not in truth.moving.over_ns, "its incident was over", call)
         self.holds((incident, before.uid) not in truth.hands_off, "a person had taken it back", call)
         busy = [node for node in truth.cluster.nodes() if node.unschedulable or marks.read(node)]
         there = [node.name for node in busy if node.labels.get(settings.zone_label) == zone]
@@ -222,7 +254,7 @@ class Referee:
 
     def holds(self, fine: bool, why: str, call: Call) -> None:
         if not fine:
-            raise Broken(f"{self.who}: {call.says or call}: {why}")
+            self.truth.broken.append(f"{self.who}: {call.says or call}: {why}")
 
 
 def _free(node: Node, world: Inventory) -> int:
@@ -262,7 +294,7 @@ class Cache:
 class Replica:
     """One process: remediation and conductor, with a file that outlives it."""
 
-    def __init__(self, truth: Truth, name: str, folder: Path, wish: Callable[[str], Verb]) -> None:
+    def __init__(self, truth: Truth, name: str, folder: Path, wish: Callable[[str], str]) -> None:
         self.truth, self.name, self.folder, self.wish = truth, name, folder, wish
         self.cache = Cache(truth)
         self.skew_ns = 0
@@ -286,7 +318,7 @@ class Replica:
             clock=lambda: self.now_ns, dice=lambda: 0.5, switches=self.switches,
         )  # fmt: skip
         self.conductor.journal._db.execute("PRAGMA synchronous = OFF")  # the power stays on
-        self.remediation = Remediation(settings, Counts(), {"wish": self.wishes})
+        self.remediation = Remediation(settings, Counts(), {"wish": self.wishes, "ladder": self.climbs})
         active = list(self.incidents.values())
         self.remediation.restore(
             self.rows, active, self.now_ns, self.last_ns, max((d.steady_ns for d in self.rows), default=0)
@@ -301,7 +333,14 @@ class Replica:
         self.begin()
 
     def wishes(self, incident: Incident, now_ns: int) -> list[Action]:  # noqa: ARG002  a policy
-        return [Action(self.wish(incident.id), incident.place, (), "so be it", "wish", incident.id)]
+        verb: Any = self.wish(incident.id)
+        patch = (("playbook", "book"),) if verb == "playbook" else ()
+        made = Action(verb, incident.place, patch, "so be it", "wish", incident.id)
+        return [] if verb == "ladder" else [made]
+
+    def climbs(self, incident: Incident, now_ns: int) -> list[Action]:  # noqa: ARG002  a policy
+        found = self.wish(incident.id) == "ladder"
+        return [Action("cordon", incident.place, (), "step by step", "ladder", incident.id)] if found else []
 
     def switches(self) -> Switches:
         truth = self.truth
@@ -309,7 +348,11 @@ class Replica:
         vetoed: Mapping[str, str] = dict.fromkeys(truth.vetoed, "a person")
         since = truth.led_since_ns + self.skew_ns
         return Switches(
-            "a person paused it" if truth.paused else "", vetoed, leader=leader, led_since_ns=since
+            "a person paused it" if truth.paused else "",
+            vetoed,
+            leader=leader,
+            led_since_ns=since,
+            approved={(name, ""): "a person" for name in truth.approved},
         )
 
     def fleet(self) -> FleetView:
@@ -321,16 +364,17 @@ class Replica:
             beats.append(Heartbeat(place, state, self.now_ns - quiet, SECOND))
         return fleet_view(
             beats, self.cache.nodes(), truth.settings, age_ns=self.cache.age_ns(), leader=said.leader,
-            stale_ns=self.cache.stale_ns, vetoed=said.vetoed, paused=said.paused,
+            stale_ns=self.cache.stale_ns, vetoed=said.vetoed, paused=said.paused, approved=said.approved,
         )  # fmt: skip
 
     def opens(self, name: str, place: Resource) -> None:
-        self.incidents[name] = an_incident(name, place)
+        self.incidents[name] = replace(an_incident(name, place), opened_ns=self.now_ns)
         self.told.append(self.incidents[name])
 
     def resolves(self, name: str) -> None:
         if name in self.incidents:
             incident = self.incidents.pop(name)
+            self.truth.moving.over_ns.setdefault(name, self.truth.now_ns)
             self.told.append(replace(incident, state="resolved", resolved_ns=self.now_ns))
 
     def step(self) -> None:
@@ -339,6 +383,9 @@ class Replica:
             self._step()
         except Killed:
             self.killed()
+        faults = [o.reason for o in self.remediation.operations.values() if "a fault of edgeobs" in o.reason]
+        if self.truth.broken or faults:
+            raise Broken("; ".join(self.truth.broken + faults))
 
     def _step(self) -> None:
         for operation in self.conductor.news:
@@ -356,7 +403,10 @@ class Replica:
         self.conductor.take(made)
         seen = Seen(self.now_ns, self.fleet(), dict(self.incidents))
         for _ in range(200):
-            if self.conductor.work(seen) > self.now_ns:
+            due = self.conductor.work(seen)
+            if self.truth.broken:
+                raise Broken("; ".join(self.truth.broken))
+            if due > self.now_ns:
                 return
         raise Broken(f"{self.name} never comes to rest: {self.conductor.operations}")
 

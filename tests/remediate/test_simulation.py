@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from edgeobs.remediate import marks
 from edgeobs.signals import SECOND, Verb
 from tests.remediate.simulated import HOUR, PLACES, VERBS, ZONES, Replica, Truth
+from tests.remediate.simulated_moves import NAMES
 
 LONG = bool(os.environ.get("EDGEOBS_SIM"))
 places = st.sampled_from(PLACES)
@@ -36,7 +37,7 @@ class Simulation(RuleBasedStateMachine):
     def begin(self) -> None:
         self.folder = TemporaryDirectory()
         self.truth = Truth()
-        self.wishes: dict[str, Verb] = {}
+        self.wishes = self.truth.wishes
         self.broken: dict[str, str] = {}  # name of what is wrong → node
         self.replicas = {
             name: Replica(self.truth, name, Path(self.folder.name), self.wish) for name in ("one", "two")
@@ -49,12 +50,12 @@ class Simulation(RuleBasedStateMachine):
                 replica.close()
             self.folder.cleanup()
 
-    def wish(self, incident: str) -> Verb:
+    def wish(self, incident: str) -> str:
         return self.wishes[incident.rpartition("-")[0]]
 
     # -- what goes wrong
 
-    @rule(place=places, verb=st.sampled_from(VERBS))
+    @rule(place=places, verb=st.sampled_from([*VERBS, "ladder", "failover"]))
     def breaks(self, place, verb) -> None:  # type: ignore[no-untyped-def]
         self.fault(place.node, verb)
 
@@ -64,7 +65,7 @@ class Simulation(RuleBasedStateMachine):
         for place in PLACES:
             self.fault(place.node, verb)
 
-    def fault(self, node: str, verb: Verb) -> None:
+    def fault(self, node: str, verb: str) -> None:
         Simulation.steps += 1
         if node in self.broken.values():
             return
@@ -78,6 +79,8 @@ class Simulation(RuleBasedStateMachine):
     @rule(at=st.integers(0, 8))
     def is_over(self, at: int) -> None:
         Simulation.steps += 1
+        if not self.broken:
+            return
         name = list(self.broken)[at % len(self.broken)]
         del self.broken[name]
         for replica in self.replicas.values():
@@ -175,6 +178,39 @@ class Simulation(RuleBasedStateMachine):
         Simulation.steps += 1
         name = list(self.broken)[at % len(self.broken)]
         self.truth.vetoed |= {f"{name}-{replica}" for replica in self.replicas}
+
+    @precondition(lambda self: self.broken)
+    @rule(given=st.booleans())
+    def approves_all(self, given: bool) -> None:
+        """Or every approval has expired, also of what is under way."""
+        Simulation.steps += 1
+        truth = self.truth
+        truth.approved = {f"{name}-{each}" for name in self.broken for each in self.replicas if given}
+        truth.allowed |= truth.approved
+
+    @rule(name=st.sampled_from(NAMES), replicas=st.integers(0, 3))
+    def person_scales(self, name: str, replicas: int) -> None:
+        Simulation.steps += 1
+        self.truth.moving.person_scales(name, replicas)
+
+    @rule(name=st.sampled_from(NAMES))
+    def person_turns_the_service(self, name: str) -> None:
+        Simulation.steps += 1
+        self.truth.moving.person_turns(name)
+
+    @rule(enabled=st.booleans())
+    def workload_opts(self, enabled: bool) -> None:
+        Simulation.steps += 1
+        self.truth.moving.opts(enabled)
+
+    @rule(node=st.sampled_from(PLACES))
+    def fails_over_and_back(self, node) -> None:  # type: ignore[no-untyped-def]
+        """All the way, if nothing is in between."""
+        there = [pod.node for pod in self.truth.cluster.inventory(0).pods if pod.name.startswith("svc-a")]
+        self.fault(there[0] if there and there[0] else node.node, "failover")
+        self.time_passes(60)
+        self.is_over(len(self.broken) - 1)
+        self.time_passes(120)
 
     # -- what happens to us
 

@@ -181,17 +181,23 @@ def _turn(move: Move) -> Next | None:
     wanted, now = moves.labels_of(move.target), moves.selecting(service)
     if now == wanted:
         return None
-    turned_for = moves.annotations(service).get(INCIDENT)
-    if turned_for == move.operation.action.incident:
-        return _interfered(move.operation, f"service {move.origin.service} was turned by somebody else")
-    if turned_for:
-        return End("failed", f"service {move.origin.service} is turned already, for {turned_for}")
-    if not now.items() <= moves.told_by(move.source).items():
-        text = f"service {move.origin.service} does not select {move.origin.ref.name}: it is left as it is"
-        return End("failed", text)
+    if stop := _not_to_turn(move, moves.annotations(service).get(INCIDENT), now):
+        return stop
     notes = move.notes(**{moves.SELECTOR: moves.before(now)})
     says = f"turn service {move.origin.service} to {move.target.name}"
     return Do(moves.turn(service, wanted, notes, says))
+
+
+def _not_to_turn(move: Move, turned_for: str | None, now: dict[str, str]) -> End | None:
+    """Why a Service is left as it is: somebody turned it, or it never served what fails over."""
+    service = f"service {move.origin.service}"
+    if turned_for == move.operation.action.incident:
+        return _interfered(move.operation, f"{service} was turned by somebody else")
+    if turned_for:
+        return End("failed", f"{service} is turned already, for {turned_for}")
+    if not now.items() <= moves.told_by(move.source).items():
+        return End("failed", f"{service} does not select {move.origin.ref.name}: it is left as it is")
+    return None
 
 
 def _drain(move: Move) -> Next | None:
