@@ -132,7 +132,7 @@ def test_evictions(cluster: Cluster, api: Api, nodes: Nodes, namespace: str) -> 
     said = cluster.live.call(Call("evict", first.ref._replace(uid="another")))
     assert (said.status, said.reason) == (409, "Conflict")
     assert cluster.live.call(Call("evict", first.ref)).ok
-    wait("the pod is gone", lambda: cluster.live.pod(namespace, first.name) is None)
+    wait("the pod is gone", lambda: first.uid not in {pod.uid for pod in pods(cluster, name)})
     assert cluster.live.call(Call("evict", first.ref))[:2] == (404, "NotFound")
     assert cluster.live.call(Call("delete", second.ref._replace(uid="another"))).status == 409
     assert cluster.live.call(Call("delete", second.ref)).ok
