@@ -22,8 +22,12 @@ from tests.real.victim import Fate, text
 
 pytestmark = pytest.mark.real
 
+NEVER = -1
 STEPS: dict[Verb, int] = {"cordon": 6, "uncordon": 6, "drain": 12}
-"""Intent; for each change: its call, the change, its answer; then the states. Two pods are drained."""
+"""Intent; for each change its call, the change, its answer; then the states. Two pods are drained.
+
+A conflict adds three, so that once in a while the last ones are not come to.
+"""
 
 
 LASTING = replace(SETTINGS, undo_after_s=3600.0)
@@ -89,14 +93,14 @@ def test_killed_between_any_two_steps(trial: Trial, victims: Victims, verb: Verb
         made = _prepared(trial, next_of, verb, name)
         trial.referee.decided.append([made])
         next_of.actor.close()  # one process at a time has the journal
-        victims.begin(_fate(trial, next_of, made, step))
+        victims.begin(_fate(trial, next_of, made, step if step <= steps else NEVER))
         assert victims.ended() == (-signal.SIGKILL if step <= steps else 0)
         before = len(trial.referee.acts())
         next_of.open()
         next_of.offer(made)  # as what was decided, and is not an intent yet, is after a restart
         next_of.rests()
         _as_it_should_be(trial, next_of, verb, name, made)
-        if step >= steps:  # all was done by then
+        if step > steps:  # all was done by then
             assert len(trial.referee.acts()) == before
 
 

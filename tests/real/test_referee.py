@@ -28,6 +28,7 @@ def test_what_is_wrong_is_seen(
             notes = marks.notes("dec-1", "inc-1", "for a test", "nobody", 0, 0)
             taint = marks.cordon_taint("inc-1")
             assert cluster.live.call(marks.put(node, taint, notes, unschedulable=True, says="")).ok
+        assert node is not None
         referee.decided.append([decision(node, "cordon", "dec-1", "inc-1")])
         violations, lost, doubles = referee.verdict()
     cluster.stop()
