@@ -27,6 +27,7 @@ log = structlog.get_logger("edgeobs.actor")
 __all__ = ["Conductor", "Seen"]
 
 _FAR_NS = 3600 * SECOND
+_WATCHED_NS = 2 * SECOND // 5  # for each that is only watched, until the next look: they leave requests over
 _LONGEST_NS = 60 * SECOND  # until an operation is looked at again, whatever it waits for
 
 
@@ -116,8 +117,10 @@ class Conductor:
             for under in self._under.values():
                 under.due_ns = now
         self._worked_ns = now
-        due = min(self._under.values(), key=lambda under: under.due_ns, default=None)
-        if due is not None and due.due_ns <= now:
+        due = min(
+            (under for under in self._under.values() if under.due_ns <= now), key=_urgency, default=None
+        )
+        if due is not None:
             try:
                 self._advance(due, seen)
             except (JournalError, MemoryError):
@@ -200,6 +203,8 @@ class Conductor:
 
     def _wait(self, under: _Under, after: Operation, until_ns: int) -> None:
         now = self._clock()
+        if under.operation.state == "verifying":
+            until_ns = max(until_ns, now + _WATCHED_NS * sum(_watched(each) for each in self._under.values()))
         under.due_ns = min(max(until_ns, now + 1), now + _LONGEST_NS)
         if _words(after.reason) == _words(under.operation.reason) and after.memo == under.operation.memo:
             return
@@ -241,6 +246,15 @@ class Conductor:
 
 
 _READ = Call("patch", Ref("", "", ""))
+
+
+def _urgency(under: _Under) -> tuple[bool, int]:
+    """What is to be done goes before what is only watched."""
+    return _watched(under), under.due_ns
+
+
+def _watched(under: _Under) -> bool:
+    return under.operation.state == "verifying"
 
 
 def _uid(facts: Facts, operation: Operation) -> str:

@@ -381,6 +381,15 @@ def test_several_operations_do_not_wait_for_one_another(world: World) -> None:
     assert [node.name for node in world.cluster.nodes() if node.unschedulable] == ["b0", "c0"]
 
 
+def test_what_is_to_be_done_goes_before_what_is_only_watched(world: World) -> None:
+    for node in ("a0", "b0"):
+        world.go(world.decision(node))
+    world.now_ns += 60 * SECOND
+    world.take(world.decision("c0"))
+    world.conductor.work(world.seen())
+    assert world.node("c0").unschedulable
+
+
 def test_it_helped_when_what_was_abnormal_is_calm(world: World) -> None:
     world.take(world.decision())
     world.run(20)
