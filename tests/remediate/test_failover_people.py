@@ -148,3 +148,19 @@ def test_a_service_that_does_not_select_the_origin_is_not_turned() -> None:
     said = over(world)
     assert (said.state, world.selector) == ("failed", {"site": "elsewhere"})
     assert replicas(world)["web"] == 2
+
+
+def test_what_somebody_scaled_to_nothing_is_not_failed_over() -> None:
+    world = World.usual()
+    world.deployments["web"] = replace(world.deployments["web"], replicas=0)  # its pods are leaving
+    over(world)
+    assert (world.said, world.selector) == ([], {"site": "web"})
+
+
+def test_a_failback_does_not_lower_what_somebody_turned_the_service_to_in_the_middle() -> None:
+    world = World.usual()
+    over(world)
+    operation, _ = run(world, begun("failback"), calls=2)
+    world.selector = {"site": "web-b"}
+    over(world, operation)
+    assert (replicas(world)["web-b"], world.selector) == (2, {"site": "web-b"})

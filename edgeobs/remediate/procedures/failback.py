@@ -74,9 +74,12 @@ def _interfered(operation: Operation, facts: Facts, origin: Origin, source: Work
         fine = before.isdecimal() and (not source.replicas or (raised and source.replicas >= int(before)))
         if not fine:
             return f"{origin.key} was scaled to {source.replicas} by somebody else"
-    if service is not None and target is not None and moves.selecting(service) != moves.labels_of(target):
-        return f"service {origin.service} was turned by somebody else"
-    return ""
+    any_service = facts.objects.get(origin.service_ref) if origin.service else None
+    if any_service is None or target is None:
+        return ""
+    # Ours must be as we turned it; one that is not ours any more must not need what is to be lowered.
+    theirs = (moves.selecting(any_service) == moves.labels_of(target)) == (service is None)
+    return f"service {origin.service} was turned by somebody else" if theirs else ""
 
 
 def _tidy(operation: Operation, facts: Facts, origin: Origin, source: Workload) -> Next | None:

@@ -100,6 +100,8 @@ def _one(operation: Operation, facts: Facts, origin: Origin, now_ns: int) -> Nex
     if target is None:
         return _next_destination(operation, origin, at, f"there is no Deployment {origin.to[at]}", now_ns)
     wanted = operation.memo.get(f"wanted:{origin.key}", source.replicas)
+    if not wanted:  # it serves nothing, or was drained already
+        return None
     move = Move(operation, facts, origin, source, target, wanted, now_ns)
     return _bring_up(move, at) or _turn(move) or _drain(move)
 
