@@ -32,7 +32,7 @@ from tests.real.site import Site
 EVENTS, DEATHS, WATCHED_S = 200, 10, 60.0
 QUICK = 20, 3, 20.0
 WATCHED = 1000
-EACH_S = 1.0  # between two events
+EACH_S = 1.5  # between two events
 PODS = 4  # of each dead node
 ALONE_LAST_S = (
     354.0  # seen when it was last measured; by Kubernetes' defaults 50 + 300, and a look now and then
