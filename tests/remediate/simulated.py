@@ -19,7 +19,7 @@ from edgeobs.remediate.journal import Journal
 from edgeobs.remediate.policies.ladder import Rung
 from edgeobs.remediate.policies.playbook import Playbook
 from edgeobs.remediate.windows import Window
-from edgeobs.signals import SECOND, Action, Counts, Decision, Heartbeat, Incident, Resource, Verb
+from edgeobs.signals import SECOND, UNDOING, Action, Counts, Decision, Heartbeat, Incident, Resource, Verb
 from tests.remediate.acting import Killed, an_incident
 from tests.remediate.simulated_moves import Moving
 
@@ -411,10 +411,13 @@ class Replica:
         raise Broken(f"{self.name} never comes to rest: {self.conductor.operations}")
 
     def lost(self) -> list[str]:
-        """Allowed decisions of which the journal knows nothing."""
+        """Allowed decisions of which the journal knows nothing; an undo is proposed anew instead."""
         journal = self.conductor.journal
         return [
-            d.id for d in self.rows if d.verdict == "allowed" and not d.dry_run and not journal.known(d.id)
+            f"{d.id}: {d.action.verb} {d.action.incident} at {d.decided_ns}"
+            for d in self.rows
+            if d.verdict == "allowed" and not d.dry_run and d.action.verb not in UNDOING
+            if not journal.known(d.id)
         ]
 
     def close(self) -> None:

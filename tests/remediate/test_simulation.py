@@ -285,7 +285,7 @@ def told() -> Iterator[None]:
 
 TestSimulation = Simulation.TestCase
 TestSimulation.settings = settings(
-    max_examples=300 if LONG else 20,
+    max_examples=330 if LONG else 20,
     stateful_step_count=60 if LONG else 40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
