@@ -89,7 +89,7 @@ def _rate(name: str, series: int) -> float:
     """Of a detector as it is configured by default, once all of its series are warm."""
     feed = Feed(DETECTORS[name](Settings()), series)
     feed.rounds(WARM)
-    return series / _fastest(partial(feed.rounds, 1), 10)
+    return series / _fastest(partial(feed.rounds, 1), 40)  # a round takes milliseconds
 
 
 def _bytes(river: int) -> list[Measure]:
