@@ -339,6 +339,38 @@ def veto(
 
 
 @app.command()
+def journal(
+    operation: Annotated[
+        str, typer.Argument(metavar="OPERATION", help="Only this one: dec-… of the page, the API, Events.")
+    ] = "",
+    config: ConfigFile = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where the journal is; without it engine.data_dir of the config."),
+    ] = None,
+) -> None:
+    """Print what was done to the cluster, every step of it, as JSON lines.
+
+    A line has the number of the entry, its operation, when (Unix ns), its kind (intent, call, answer, wait,
+    state) and its body: a call as it was sent, an answer as it came. The core may run meanwhile.
+
+    Exit codes: 1 there is no journal that can be read; 2 no such operation.
+    """
+    from edgeobs.remediate.journal import NAME, Journal, JournalError  # noqa: PLC0415  only here
+
+    folder = data_dir or _load(config).engine.data_dir
+    try:
+        kept = Journal(folder / NAME, read_only=True)
+        if operation and not kept.known(operation):
+            _fail(f"{folder / NAME}: there is no operation {operation!r}", 2)
+        for line in kept.export(operation):
+            print(line)
+        kept.close()
+    except JournalError as error:
+        _fail(_said(error), 1)
+
+
+@app.command()
 def demo(
     once: Annotated[
         bool,

@@ -124,9 +124,10 @@ class Journal:
         last = [entry.kind for entry in self.story(operation) if entry.kind in {"call", "answer"}]
         return bool(last) and last[-1] == "call"
 
-    def export(self) -> Iterator[str]:
-        """Every entry as a line of JSON, in order."""
-        for entry in self._entries("", ()):
+    def export(self, operation: str = "") -> Iterator[str]:
+        """Every entry as a line of JSON, in order; of one operation where it is named."""
+        where, values = ("WHERE operation = ?", (operation,)) if operation else ("", ())
+        for entry in self._entries(where, values):
             yield json.dumps(entry._asdict(), separators=(",", ":"), ensure_ascii=False)
 
     def probe(self) -> None:

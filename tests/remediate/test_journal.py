@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from edgeobs.calls import Answer, Call
+from edgeobs.cli import app
 from edgeobs.objects import Ref
 from edgeobs.remediate import Operation, Settings
 from edgeobs.remediate.journal import Journal, JournalError, read, write
@@ -121,3 +123,21 @@ def test_others_read_while_it_writes(journal: Journal) -> None:
     assert [each.id for each in reader.recent()] == ["dec-1"]
     with pytest.raises(JournalError, match="cannot be written"):
         reader.begin([operation("dec-2")], 2)
+
+
+def test_the_command_prints_it_as_lines_of_json(journal: Journal) -> None:
+    journal.begin([operation(), operation("dec-2")], 1)
+    number = journal.call(operation(state="working"), CALL, 2)
+    journal.answer(operation(state="working"), number, Answer(200), 3)
+    folder = ["--data-dir", str(journal.path.parent)]
+    said = CliRunner().invoke(app, ["journal", *folder])
+    lines = [json.loads(line) for line in said.stdout.splitlines()]
+    assert [(line["operation"], line["kind"]) for line in lines] == [
+        ("dec-1", "intent"), ("dec-2", "intent"), ("dec-1", "call"), ("dec-1", "answer")
+    ]  # fmt: skip
+    one = CliRunner().invoke(app, ["journal", "dec-2", *folder])
+    assert [json.loads(line)["operation"] for line in one.stdout.splitlines()] == ["dec-2"]
+    unknown = CliRunner().invoke(app, ["journal", "dec-9", *folder])
+    assert (unknown.exit_code, "no operation 'dec-9'" in unknown.stderr) == (2, True)
+    missing = CliRunner().invoke(app, ["journal", "--data-dir", "/nowhere"])
+    assert (missing.exit_code, "/nowhere/journal.sqlite" in missing.stderr) == (1, True)
