@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edgeobs.ingest import warm
@@ -39,6 +39,7 @@ def polynomial(keys: list[int], seed: int, sections: list[bytes]) -> list[int]:
     st.integers(0, 2**56 - 1),
     st.lists(st.integers(2, hashing.PRIME - 1), min_size=2, max_size=2),
 )
+@example([b""], b"", 0, [2, hashing.PRIME - 127])
 @settings(deadline=None)
 def test_the_hash_is_the_polynomial(sections: list[bytes], rest: bytes, seed: int, points: list[int]) -> None:
     keys = [f(k) for k in points for f in (int, lambda k: k * k % hashing.PRIME)]

@@ -188,7 +188,7 @@ class ControlPlane:
         """What the API server noted of a user's requests so far (audit.k8s.io/v1, level Metadata)."""
         lines = (self.folder / "audit.log").read_text().splitlines()
         events: list[Object] = [json.loads(line) for line in lines]
-        return [event for event in events if event["user"]["username"] == user]
+        return [event for event in events if event["user"].get("username") == user]
 
     def _write(self) -> None:
         _certificate(self.certificate, self.key)

@@ -84,6 +84,16 @@ def test_what_does_not_fit_elsewhere_stops_a_drain_before_the_cordon() -> None:
     assert "1 of 2 pods fit nowhere: shop/web-2: 1 node: not enough cpu" in said.reason
 
 
+def test_what_does_not_fit_any_more_waits_for_room_once_pods_have_left() -> None:
+    away = node("edge-8", ready="Unknown")
+    world = facts(cordoned(), pod("web-2"), others=(away,))
+    said = step("drain", world, seen=True, evicted=["uid-web-1"], first=2)
+    assert isinstance(said, Wait)
+    assert "would not fit: 1 of 1 pods fit nowhere: shop/web-2: 1 node: node not ready" in said.reason
+    back = replace(world, inventory=replace(world.inventory, nodes={"edge-8": node("edge-8")}))
+    assert call(step("drain", back, seen=True, evicted=["uid-web-1"], first=2)).verb == "evict"
+
+
 def test_pods_that_wait_for_a_node_are_given_room_first() -> None:
     small = node("edge-8", allocatable={**ROOM, "cpu": 350})
     waiting = pod("other", node="", requests={"cpu": 250}, phase="Pending")

@@ -22,6 +22,8 @@ LOOK_NS = SECOND
 STUCK_S = 30
 """Time past its grace period after which a pod that does not go is told to be stuck, seconds."""
 
+_ROOM_NS = 5 * SECOND  # between two looks for room, once pods have left
+
 _RETURNS = 3  # times the pods that were there at first: more evictions than this, and they keep coming back
 
 
@@ -43,7 +45,7 @@ def _move(operation: Operation, facts: Facts, now_ns: int, *, chosen: bool) -> N
     pods = sort_out(facts.pods_of.get(name, ()), facts.settings, chosen=chosen)
     if not pods.move and not pods.going and not pods.stop:
         return _nothing_left(operation, node)
-    stop = blocked(operation, node) or _unfit(facts, pods, name)
+    stop = blocked(operation, node) or _unfit(operation, facts, pods, now_ns)
     if stop is not None:
         return stop
     if not node.unschedulable:
@@ -51,12 +53,19 @@ def _move(operation: Operation, facts: Facts, now_ns: int, *, chosen: bool) -> N
     return _evict(operation, facts, pods, now_ns)
 
 
-def _unfit(facts: Facts, pods: Leaving, name: str) -> End | None:
-    """Why nothing may be evicted: asked before the cordon, and before every eviction."""
+def _unfit(operation: Operation, facts: Facts, pods: Leaving, now_ns: int) -> End | Wait | None:
+    """Why nothing may be evicted: asked before the cordon, and before every eviction.
+
+    Where pods have left already the rest waits for room: a node elsewhere may be back in a moment.
+    """
     if pods.stop:
         return End("failed", f"{len(pods.stop)} pods must not be evicted: {naming(pods.stop)}")
+    name = operation.action.target.node
     proof = fit(pods.move, facts.inventory, without={name}, keep_free=facts.settings.keep_free)
-    return None if proof.whole else End("failed", f"what runs on {name} would not fit: {proof.reason()}")
+    if proof.whole:
+        return None
+    why = f"what runs on {name} would not fit: {proof.reason()}"
+    return Wait(now_ns + _ROOM_NS, why) if operation.memo.get("evicted") else End("failed", why)
 
 
 def _nothing_left(operation: Operation, node: Node) -> End:
