@@ -121,9 +121,9 @@ class Elected:
         """Not the leader unless what is begun now is surely over before another may be."""
         if self._held:
             return Switches(paused=self._held)
-        now, fence = self._clock(), self._elector.fence
-        if fence is None or not fence.holds(now, self._settings.timeout_s):
+        fence = self._elector.may_act(self._settings.timeout_s)
+        if fence is None:
             holder = self._elector.holder
             who = f"{holder} leads" if holder and holder != self._elector.terms.identity else "nobody leads"
             return Switches(leader=f"we do not lead: {who}")
-        return Switches(led_since_ns=time.time_ns() - (now - fence.from_ns))
+        return Switches(led_since_ns=time.time_ns() - (self._clock() - fence.from_ns))

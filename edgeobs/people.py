@@ -12,6 +12,7 @@ from typing import Any, get_args
 import structlog
 
 from edgeobs.calls import Answer, Call
+from edgeobs.durable import sync_folder
 from edgeobs.objects import Node, Ref
 from edgeobs.remediate import Settings, Switches
 from edgeobs.remediate.sharing import after, joined, merged, noted, outdated, unheard
@@ -220,8 +221,4 @@ def _write(path: Path, words: Words) -> None:
         out.flush()
         os.fsync(out.fileno())
     new.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeobs.durable import sync_folder
 from edgeobs.series import TableState
 from edgeobs.signals import Identity, Kind, Resource, Source
 
@@ -54,11 +55,7 @@ def write(path: Path, table: TableState, principals: Sequence[str], stages: Mapp
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)
 
 
 def read(path: Path) -> tuple[TableState, list[str], dict[str, Arrays]]:

@@ -4,6 +4,7 @@ import errno
 import os
 from pathlib import Path
 
+from edgeobs.durable import sync_folder
 from edgeobs.feedback_log.words import Word, encode
 
 NAME = "feedback.jsonl"
@@ -36,11 +37,7 @@ def append(path: Path, word: Word) -> None:
         os.fsync(file)
     finally:
         os.close(file)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the file may be new
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)  # the file may be new
 
 
 def _check_size(path: Path, size: int) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from edgeobs import sqlite
 from edgeobs.incidents import codec
 from edgeobs.incidents.settings import Settings
 from edgeobs.signals import SECOND, Decision, ExternalAlert, Incident, Outcome
@@ -32,13 +33,8 @@ CREATE TABLE alerts (
     PRIMARY KEY (fingerprint, status, starts_ns, cluster, zone, node));
 """
 _REASONS = {
-    "SQLITE_FULL": "the disk is full",
-    "SQLITE_READONLY": "the file or its folder cannot be written",
-    "SQLITE_CANTOPEN": "the file cannot be opened: is its folder there and writable?",
     "SQLITE_CORRUPT": "the file is damaged: move it away to start anew, its incidents are lost",
     "SQLITE_NOTADB": "the file is no database: name another, or move it away",
-    "SQLITE_BUSY": "another process holds the file",
-    "SQLITE_IOERR": "the disk does not answer",
 }
 _ACTIVE, _OVER = "resolved_ns = 0", "resolved_ns > 0"
 _UNFIT = (
@@ -229,15 +225,8 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._explained():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:  # a full disk may have ended it already
-                    self._db.execute("ROLLBACK")
-                raise
+        with self._explained(), sqlite.transaction(self._db):
+            yield self._db
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -246,6 +235,4 @@ class Store:
         except _UNFIT as error:
             raise ValueError(f"{self.path}: a value that no row can hold: {error}") from error
         except sqlite3.Error as error:
-            name = getattr(error, "sqlite_errorname", "")
-            reason = next((text for code, text in _REASONS.items() if name.startswith(code)), str(error))
-            raise StoreError(f"{self.path}: {reason}") from error
+            raise StoreError(f"{self.path}: {sqlite.reason(error, _REASONS)}") from error

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from edgeobs import sqlite
+
 _MIGRATIONS = (
     """CREATE TABLE operations (
         id TEXT PRIMARY KEY, over INTEGER NOT NULL, standing INTEGER NOT NULL,
@@ -18,13 +20,8 @@ _MIGRATIONS = (
 """From one version of the file to the next; what stands here once is never changed."""
 
 _REASONS = {
-    "SQLITE_FULL": "the disk is full",
-    "SQLITE_READONLY": "the file or its folder cannot be written",
-    "SQLITE_CANTOPEN": "the file cannot be opened: is its folder there and writable?",
     "SQLITE_CORRUPT": "the file is damaged: move it away to start anew; what was under way is then unknown",
     "SQLITE_NOTADB": "the file is no database: move it away",
-    "SQLITE_BUSY": "another process holds the file",
-    "SQLITE_IOERR": "the disk does not answer",
 }
 
 
@@ -61,15 +58,8 @@ class File:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All of it or nothing."""
-        with self.explained():
-            self.db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self.db.execute("COMMIT")
-            except BaseException:
-                if self.db.in_transaction:  # a full disk may have ended it already
-                    self.db.execute("ROLLBACK")
-                raise
+        with self.explained(), sqlite.transaction(self.db):
+            yield
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -77,9 +67,7 @@ class File:
         try:
             yield
         except sqlite3.Error as error:
-            name = getattr(error, "sqlite_errorname", "")
-            reason = next((text for code, text in _REASONS.items() if name.startswith(code)), str(error))
-            raise JournalError(f"{self.path}: {reason}") from error
+            raise JournalError(f"{self.path}: {sqlite.reason(error, _REASONS)}") from error
 
     def _prepare(self, *, read_only: bool) -> None:
         version = self.db.execute("PRAGMA user_version").fetchone()[0]

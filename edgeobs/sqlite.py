@@ -1,0 +1,32 @@
+"""What each of our SQLite files needs: reasons for people, and transactions that a full disk may end."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+_REASONS = {
+    "SQLITE_FULL": "the disk is full",
+    "SQLITE_READONLY": "the file or its folder cannot be written",
+    "SQLITE_CANTOPEN": "the file cannot be opened: is its folder there and writable?",
+    "SQLITE_BUSY": "another process holds the file",
+    "SQLITE_IOERR": "the disk does not answer",
+}
+
+
+def reason(error: sqlite3.Error, own: Mapping[str, str]) -> str:
+    """Why, in words that say what to do; ``own``: what a damaged file means here, by SQLite's error name."""
+    name = getattr(error, "sqlite_errorname", "")
+    return next((text for code, text in {**_REASONS, **own}.items() if name.startswith(code)), str(error))
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """All of it or nothing."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield db
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:  # a full disk may have ended it already
+            db.execute("ROLLBACK")
+        raise
