@@ -87,7 +87,6 @@ def absorb(
 @compiled
 def finish(a: np.uint64, b: np.uint64) -> tuple[np.uint64, np.uint64]:
     """The one representative of each half, in [0, 2^61 − 1)."""
-    a, b = np.uint64(a), np.uint64(b)  # Python's int, where Python calls it, would be compared as a float
     a = (a & _P) + (a >> _61)
     b = (b & _P) + (b >> _61)
     return (a - _P if a >= _P else a), (b - _P if b >= _P else b)

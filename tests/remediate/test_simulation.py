@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from edgeobs.remediate import marks
-from edgeobs.signals import SECOND, Verb
+from edgeobs.signals import SECOND, Resource, Verb
 from tests.remediate.simulated import HOUR, PLACES, VERBS, ZONES, Replica, Truth
 from tests.remediate.simulated_moves import NAMES
 
@@ -56,7 +56,7 @@ class Simulation(RuleBasedStateMachine):
     # -- what goes wrong
 
     @rule(place=places, verb=st.sampled_from([*VERBS, "ladder", "failover"]))
-    def breaks(self, place, verb) -> None:  # type: ignore[no-untyped-def]
+    def breaks(self, place: Resource, verb: Verb) -> None:
         self.fault(place.node, verb)
 
     @rule(verb=st.sampled_from(VERBS))
@@ -87,7 +87,7 @@ class Simulation(RuleBasedStateMachine):
             replica.resolves(f"{name}-{replica.name}")
 
     @rule(place=places, kubelet=st.booleans(), telemetry=st.booleans())
-    def falls_silent(self, place, kubelet: bool, telemetry: bool) -> None:  # type: ignore[no-untyped-def]
+    def falls_silent(self, place: Resource, kubelet: bool, telemetry: bool) -> None:
         """A partition may be one-way: the API server hears a node that we do not, or the reverse."""
         Simulation.steps += 1
         if telemetry:
@@ -96,7 +96,7 @@ class Simulation(RuleBasedStateMachine):
             self.truth.dead.setdefault(place.node, self.truth.now_ns)
 
     @rule(place=places, verb=st.sampled_from(["release", "drain"]))
-    def dies(self, place, verb: Verb) -> None:  # type: ignore[no-untyped-def]
+    def dies(self, place: Resource, verb: Verb) -> None:
         """Alone, as a rule: who is left says that it is not the link."""
         self.truth.silent.clear()
         self.falls_silent(place, True, True)
@@ -109,7 +109,7 @@ class Simulation(RuleBasedStateMachine):
         self.truth.silent |= {place.node for place in PLACES if place.zone == zone}
 
     @rule(place=places)
-    def comes_back(self, place) -> None:  # type: ignore[no-untyped-def]
+    def comes_back(self, place: Resource) -> None:
         Simulation.steps += 1
         self.truth.silent.discard(place.node)
         self.truth.dead.pop(place.node, None)
@@ -122,7 +122,7 @@ class Simulation(RuleBasedStateMachine):
     # -- what people do
 
     @rule(place=places)
-    def person_cordons(self, place) -> None:  # type: ignore[no-untyped-def]
+    def person_cordons(self, place: Resource) -> None:
         Simulation.steps += 1
         node = self.truth.node(place.node)
         if node is not None and not node.unschedulable:
@@ -130,7 +130,7 @@ class Simulation(RuleBasedStateMachine):
             self.truth.cluster.put(replace(node, unschedulable=True, cordoned_by="kubectl-cordon"))
 
     @rule(place=places)
-    def person_uncordons(self, place) -> None:  # type: ignore[no-untyped-def]
+    def person_uncordons(self, place: Resource) -> None:
         Simulation.steps += 1
         node = self.truth.node(place.node)
         if node is None or not node.unschedulable:
@@ -142,7 +142,7 @@ class Simulation(RuleBasedStateMachine):
         self.truth.cluster.put(replace(node, unschedulable=False, cordoned_by=""))
 
     @rule(place=places)
-    def person_takes_our_taint_away(self, place) -> None:  # type: ignore[no-untyped-def]
+    def person_takes_our_taint_away(self, place: Resource) -> None:
         """And so makes the cordon theirs."""
         Simulation.steps += 1
         node = self.truth.node(place.node)
@@ -154,7 +154,7 @@ class Simulation(RuleBasedStateMachine):
         self.truth.cluster.put(replace(node, taints=kept))
 
     @rule(place=places, enabled=st.booleans())
-    def opts(self, place, enabled: bool) -> None:  # type: ignore[no-untyped-def]
+    def opts(self, place: Resource, enabled: bool) -> None:
         Simulation.steps += 1
         node = self.truth.node(place.node)
         if node is not None:
@@ -162,7 +162,7 @@ class Simulation(RuleBasedStateMachine):
             self.truth.cluster.put(replace(node, annotations=notes))
 
     @rule(place=places)
-    def is_another_of_the_same_name(self, place) -> None:  # type: ignore[no-untyped-def]
+    def is_another_of_the_same_name(self, place: Resource) -> None:
         Simulation.steps += 1
         self.truth.cluster.remove(place.node, "site")
         self.truth.join(place)
@@ -204,7 +204,7 @@ class Simulation(RuleBasedStateMachine):
         self.truth.moving.opts(enabled)
 
     @rule(node=st.sampled_from(PLACES))
-    def fails_over_and_back(self, node) -> None:  # type: ignore[no-untyped-def]
+    def fails_over_and_back(self, node: Resource) -> None:
         """All the way, if nothing is in between."""
         there = [pod.node for pod in self.truth.cluster.inventory(0).pods if pod.name.startswith("svc-a")]
         self.fault(there[0] if there and there[0] else node.node, "failover")

@@ -4,9 +4,8 @@ from edgeobs.remediate.guards.base import FINE, Said, Scene, names
 from edgeobs.signals import SECOND, TELLING, UNDOING
 
 _FROM_SILENCE = frozenset({"node_silent", "zone_dark"})
-_MOVES_WORK = frozenset(
-    {"release"}
-)  # a drain asks the node itself; a failover takes nothing before another serves
+# A drain asks the node itself, a failover takes nothing before another serves.
+_TAKES_FOR_DEAD = frozenset({"release"})
 
 CHANGES_NOTHING = "it changes nothing"
 
@@ -42,7 +41,7 @@ def zone_hold(scene: Scene) -> Said:
 
 def alive_if_sends(scene: Scene) -> Said:
     """Nobody who still sends is taken for dead, whatever else is said of it."""
-    moves = scene.action.verb in _MOVES_WORK or scene.action.policy in _FROM_SILENCE
+    moves = scene.action.verb in _TAKES_FOR_DEAD or scene.action.policy in _FROM_SILENCE
     moves &= scene.action.verb not in UNDOING
     window = int(scene.settings.alive_s * SECOND)
     alive = [node for node in scene.targets if node.alive(scene.now_ns, window)]
