@@ -1,21 +1,18 @@
 """The command line. Exit codes: 0 done, 1 it did not work, 2 wrong usage or configuration."""
 
 import asyncio
-import getpass
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from edgeobs import __version__
-from edgeobs.config import Config, ConfigError, load, warnings
-
-if TYPE_CHECKING:
-    from edgeobs.speak import Core
-
-_PAST = {"pause": "paused", "resume": "resumed", "approve": "approved", "veto": "vetoed"}
+from edgeobs.cli import remediation
+from edgeobs.cli.common import ConfigFile, Server, TokenFile, fail, load, said, user
+from edgeobs.cli.remediation import explain_live
+from edgeobs.config import warnings
 
 app = typer.Typer(
     name="edgeobs",
@@ -30,32 +27,6 @@ app = typer.Typer(
     add_completion=False,
 )
 
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", metavar="FILE", help="YAML; without it every setting has its default."),
-]
-Server = Annotated[
-    str,
-    typer.Option(
-        "--server", "-s", metavar="URL", envvar="EDGEOBS_SERVER",
-        help="The running core's page; without it web.host and web.port of the config.",
-    ),
-]  # fmt: skip
-TokenFile = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE", envvar="EDGEOBS_TOKEN_FILE",
-        help="The page's token; without it web.token_file of the config.",
-    ),
-]  # fmt: skip
-Why = Annotated[
-    str, typer.Option("--why", "-w", metavar="TEXT", help="The reason; it goes on record with your name.")
-]
-By = Annotated[str | None, typer.Option("--as", metavar="NAME", help="Who says so; without it, you.")]
-IncidentId = Annotated[
-    str, typer.Argument(metavar="INCIDENT", help="Its id: inc-… of the page, the API, Events.")
-]
-
 
 @app.command()
 def serve(config: ConfigFile = None) -> None:
@@ -65,13 +36,13 @@ def serve(config: ConfigFile = None) -> None:
     """
     from edgeobs.app import serve as run  # noqa: PLC0415  the servers are only imported by who serves
 
-    settings = _load(config)
+    settings = load(config)
     try:
         asyncio.run(run(settings))
     except ValueError as error:  # a file that the configuration names
-        _fail(str(error), 2)
+        fail(str(error), 2)
     except OSError as error:
-        _fail(f"{error}", 1)
+        fail(f"{error}", 1)
 
 
 @app.command("check-config")
@@ -82,7 +53,7 @@ def check_config(
 
     What can be used, and is most likely not meant so, is told as a warning.
     """
-    for text in warnings(_load(file)):
+    for text in warnings(load(file)):
         typer.echo(f"{file}: warning: {text}", err=True)
     typer.echo(f"{file}: ok")
 
@@ -101,13 +72,13 @@ def replay(
     from edgeobs.app import replay as run  # noqa: PLC0415  as above
     from edgeobs.replay import RecordingError  # noqa: PLC0415
 
-    settings = _load(config)
+    settings = load(config)
     try:
         run(file, settings, progress=not quiet and sys.stderr.isatty())
     except (RecordingError, OSError) as error:
-        _fail(_said(error), 2)
+        fail(said(error), 2)
     except ModuleNotFoundError as error:
-        _fail(f"replay needs {error.name}: pip install 'edgeobs[replay]'", 1)
+        fail(f"replay needs {error.name}: pip install 'edgeobs[replay]'", 1)
 
 
 @app.command()
@@ -152,18 +123,18 @@ def backtest(
     from edgeobs.backtest.run import run as go  # noqa: PLC0415
 
     asked = Asked(
-        data=data, config=_load(config), labels=labels, report=report, plots=plots, query=tuple(query or ()),
+        data=data, config=load(config), labels=labels, report=report, plots=plots, query=tuple(query or ()),
         start=start, end=end, step=step, token_file=token_file, config_name=str(config or "of defaults"),
-        against=_load(against) if against else None, against_name=str(against or ""),
+        against=load(against) if against else None, against_name=str(against or ""),
     )  # fmt: skip
     try:
         go(asked, as_json=as_json, progress=not quiet and sys.stderr.isatty())
     except (RecordingError, OSError) as error:
-        _fail(_said(error), 2)
+        fail(said(error), 2)
     except PrometheusError as error:
-        _fail(str(error), 1)
+        fail(str(error), 1)
     except ModuleNotFoundError as error:
-        _fail(f"backtest needs {error.name}: pip install 'edgeobs[replay]'", 1)
+        fail(f"backtest needs {error.name}: pip install 'edgeobs[replay]'", 1)
 
 
 @app.command()
@@ -209,20 +180,20 @@ def explain(
     Exit codes: 1 there is no snapshot that can be used, or no core answers; 2 no such node or series.
     """
     if node.startswith("node/") and not metric:
-        _explain_live(node.removeprefix("node/"), cluster, config, server, token_file, as_json=as_json)
+        explain_live(node.removeprefix("node/"), cluster, config, server, token_file, as_json=as_json)
         return
     from edgeobs.explain import Unknown, Unreadable  # noqa: PLC0415  as above
     from edgeobs.explain import run as tell  # noqa: PLC0415
 
-    settings = _load(config)
+    settings = load(config)
     try:
         text = tell(
             data_dir or settings.engine.data_dir, settings.detect, node, metric, most, as_json=as_json
         )
     except Unreadable as error:
-        _fail(str(error), 1)
+        fail(str(error), 1)
     except Unknown as error:
-        _fail(str(error), 2)
+        fail(str(error), 2)
     typer.echo(text, nl=False)
 
 
@@ -250,124 +221,21 @@ def feedback(
     """
     from edgeobs.feedback_log import NAME, listing, said, say  # noqa: PLC0415  as above
 
-    settings = _load(config)
+    settings = load(config)
     path = (data_dir or settings.engine.data_dir) / NAME
     now_ns = time.time_ns()
     try:
         if show and not node:
             text, odd = listing(path, settings.feedback, now_ns)
         else:
-            word = said(node, metric, "" if show else verdict, _user() if by is None else by, now_ns)
+            word = said(node, metric, "" if show else verdict, user() if by is None else by, now_ns)
             text, odd = say(path, settings.feedback, word)
     except ValueError as error:
-        _fail(str(error), 2)
+        fail(str(error), 2)
     except OSError as error:
-        _fail(f"{path}: {error.strerror or error}", 1)
+        fail(f"{path}: {error.strerror or error}", 1)
     typer.echo(text, nl=False)
     typer.echo(odd, nl=False, err=True)
-
-
-@app.command()
-def pause(
-    why: Why, config: ConfigFile = None, server: Server = "", token_file: TokenFile = None, by: By = None
-) -> None:
-    """Hold every action of a running core until resumed; what is under way stops before its next call.
-
-    On Kubernetes every replica is told, through the ConfigMap edgeobs-control. Without edgeobs at hand:
-    `kubectl -n edgeobs create configmap edgeobs-control --from-literal=paused=true --from-literal=reason=…`
-
-    Exit codes: 0 paused; 1 not, or not everywhere: the reason is printed; 2 wrong usage.
-    """
-    _speak("pause", why, config, server, token_file, by)
-
-
-@app.command()
-def resume(
-    why: Why, config: ConfigFile = None, server: Server = "", token_file: TokenFile = None, by: By = None
-) -> None:
-    """Take a pause back, whoever said it, the ConfigMap's too.
-
-    What is paused in the configuration (remediate.pause) stays so.
-
-    Exit codes: 0 resumed; 1 refused, or still held: the reason is printed; 2 wrong usage.
-    """
-    _speak("resume", why, config, server, token_file, by)
-
-
-@app.command()
-def approve(
-    incident: IncidentId,
-    why: Why,
-    verb: Annotated[
-        str, typer.Option("--action", "-a", metavar="VERB", help="Only this: drain, release, failover …")
-    ] = "",
-    config: ConfigFile = None,
-    server: Server = "",
-    token_file: TokenFile = None,
-    by: By = None,
-) -> None:
-    """Let what waits for a person be done about an incident; all other rules still hold.
-
-    `edgeobs approve inc-0123 --action drain --why "the board is on its way"`
-
-    It counts for remediate.approve_s (30 minutes), then it has to be said again; a veto is taken back by it.
-    With kubectl: `kubectl annotate node edge-7 edgeobs.io/approve=inc-0123`
-
-    Exit codes: 0 approved; 1 refused: no such incident, it is over, another replica leads; 2 wrong usage.
-    """
-    _speak("approve", why, config, server, token_file, by, incident, verb)
-
-
-@app.command()
-def veto(
-    incident: IncidentId,
-    why: Why,
-    config: ConfigFile = None,
-    server: Server = "",
-    token_file: TokenFile = None,
-    by: By = None,
-) -> None:
-    """Forbid whatever is about an incident until it is over; what is under way stops before its next call.
-
-    What was done already stays, and is taken back when the incident is over. To take a veto back, approve.
-    With kubectl, for every replica: `kubectl annotate node edge-7 edgeobs.io/veto=inc-0123`, or `=*` for
-    whatever is about the node, as long as the annotation is there.
-
-    Exit codes: 0 vetoed; 1 refused, or not everywhere: the reason is printed; 2 wrong usage.
-    """
-    _speak("veto", why, config, server, token_file, by, incident)
-
-
-@app.command()
-def journal(
-    operation: Annotated[
-        str, typer.Argument(metavar="OPERATION", help="Only this one: dec-… of the page, the API, Events.")
-    ] = "",
-    config: ConfigFile = None,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Where the journal is; without it engine.data_dir of the config."),
-    ] = None,
-) -> None:
-    """Print what was done to the cluster, every step of it, as JSON lines.
-
-    A line has the number of the entry, its operation, when (Unix ns), its kind (intent, call, answer, wait,
-    state) and its body: a call as it was sent, an answer as it came. The core may run meanwhile.
-
-    Exit codes: 1 there is no journal that can be read; 2 no such operation.
-    """
-    from edgeobs.remediate.journal import NAME, Journal, JournalError  # noqa: PLC0415  only here
-
-    folder = data_dir or _load(config).engine.data_dir
-    try:
-        kept = Journal(folder / NAME, read_only=True)
-        if operation and not kept.known(operation):
-            _fail(f"{folder / NAME}: there is no operation {operation!r}", 2)
-        for line in kept.export(operation):
-            print(line)
-        kept.close()
-    except JournalError as error:
-        _fail(_said(error), 1)
 
 
 @app.command()
@@ -396,7 +264,7 @@ def demo(
     try:
         raise typer.Exit(run(once, kubeconfig))
     except ModuleNotFoundError as error:
-        _fail(f"--kubeconfig needs {error.name}: pip install 'edgeobs[kube]'", 1)
+        fail(f"--kubeconfig needs {error.name}: pip install 'edgeobs[kube]'", 1)
 
 
 @app.command()
@@ -405,78 +273,9 @@ def version() -> None:
     typer.echo(f"edgeobs {__version__}")
 
 
+app.add_typer(remediation.commands)
+
+
 def main() -> None:
     """Entry point."""
     app()
-
-
-def _core(config: Path | None, server: str, token_file: Path | None, by: str | None) -> "Core":
-    from edgeobs.speak import core  # noqa: PLC0415  as above
-
-    try:
-        found = core(_load(config), server, token_file, by or _user())
-    except ValueError as error:
-        _fail(str(error), 2)
-    if found.open_wire:
-        typer.echo(f"the token goes unencrypted to {found.url}", err=True)
-    return found
-
-
-def _speak(
-    what: str, why: str, config: Path | None, server: str, token_file: Path | None, by: str | None,
-    incident: str = "", verb: str = "",
-) -> None:  # fmt: skip
-    from edgeobs.speak import Unheard  # noqa: PLC0415  as above
-
-    if not why.strip():
-        _fail("--why: expected a reason; found nothing", 2)
-    try:
-        note = _core(config, server, token_file, by).say(what, why, incident, verb)
-    except Unheard as error:
-        _fail(str(error), 1)
-    if note:
-        _fail(f"{_PAST[what]}, but: {note}", 1)
-    typer.echo(f"{_PAST[what]}{f': {incident}' if incident else ''}")
-
-
-def _explain_live(
-    node: str, cluster: str, config: Path | None, server: str, token_file: Path | None, *, as_json: bool
-) -> None:
-    from edgeobs.speak import Unheard, explained  # noqa: PLC0415  as above
-    from edgeobs.speak import as_json as whole  # noqa: PLC0415
-
-    try:
-        found = _core(config, server, token_file, None).explain(node, cluster)
-    except Unheard as error:
-        _fail(str(error), 2 if error.status == 404 else 1)
-    typer.echo(whole(found) if as_json else explained(found, node), nl=False)
-
-
-def _load(path: Path | None) -> Config:
-    if path is None:
-        return Config()
-    try:
-        return load(path)
-    except ConfigError as error:
-        _fail(str(error), 2)
-    except OSError as error:
-        _fail(_said(error), 2)
-
-
-def _said(error: Exception) -> str:
-    """What went wrong, and where, without the number that the system has for it."""
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    return str(error)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as in a container
-        return ""
-
-
-def _fail(text: str, code: int) -> NoReturn:
-    typer.echo(text, err=True)
-    raise typer.Exit(code)
