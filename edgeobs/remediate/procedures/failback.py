@@ -12,6 +12,7 @@ from edgeobs.remediate.fit import fit
 from edgeobs.remediate.marks import INCIDENT
 from edgeobs.remediate.moves import Origin
 from edgeobs.remediate.operation import Do, End, Facts, Next, Operation, Wait
+from edgeobs.remediate.procedures.failover import one_by_one
 from edgeobs.signals import SECOND
 
 KIND = "Deployment"
@@ -21,10 +22,9 @@ def failback(operation: Operation, facts: Facts, now_ns: int) -> Next:
     """One workload after the other."""
     if "origins" not in operation.memo:
         return _found(operation, facts, now_ns)
-    for each in operation.memo["origins"]:
-        said = _one(operation, facts, Origin.read(each), now_ns)
-        if said is not None:
-            return said
+    said = one_by_one(operation, facts, now_ns, _one)
+    if said is not None:
+        return said
     left = [text for key, text in operation.memo.items() if key.startswith("left:")]
     return End("done", "; ".join(left) or "all serve where they did before", {**operation.memo, "gone": True})
 

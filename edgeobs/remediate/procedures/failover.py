@@ -5,6 +5,7 @@ Nothing is taken away at the origin before the destination serves.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from edgeobs.objects import Node, Workload
@@ -15,6 +16,9 @@ from edgeobs.remediate.moves import Origin
 from edgeobs.remediate.operation import Do, End, Facts, Memo, Next, Operation, Reads, Wait
 from edgeobs.remediate.procedures.cordon import gone
 from edgeobs.signals import SECOND
+
+One = Callable[[Operation, Facts, Origin, int], Next | None]
+"""What comes next for one workload; None: it is through."""
 
 LOOK_NS = SECOND
 _THERE = Node("")  # of a zone: no one node is asked for
@@ -59,12 +63,20 @@ def failover(operation: Operation, facts: Facts, now_ns: int) -> Next:
         return gone(operation)
     if "origins" not in operation.memo:
         return _found(operation, facts, now_ns)
-    for each in operation.memo["origins"]:
-        said = _one(operation, facts, Origin.read(each), now_ns)
-        if said is not None:
-            return said
+    said = one_by_one(operation, facts, now_ns, _one)
+    if said is not None:
+        return said
     names = [Origin.read(each).key for each in operation.memo["origins"]]
     return End("verifying", f"failed over: {', '.join(names)}")
+
+
+def one_by_one(operation: Operation, facts: Facts, now_ns: int, one: One) -> Next | None:
+    """What comes next for the first workload that is not through yet; None: all are."""
+    for each in operation.memo["origins"]:
+        said = one(operation, facts, Origin.read(each), now_ns)
+        if said is not None:
+            return said
+    return None
 
 
 def _found(operation: Operation, facts: Facts, now_ns: int) -> Next:
