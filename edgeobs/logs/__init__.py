@@ -1,0 +1,1 @@
+"""Log lines → templates, series and signs."""

@@ -1,0 +1,3 @@
+"""Fetches the lines of a template from Loki."""
+
+import httpx
