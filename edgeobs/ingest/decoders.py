@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+
 from edgeobs import jit
 from edgeobs.ingest import otlp
 from edgeobs.ingest.delivery import Format
@@ -64,7 +66,7 @@ class Decoders:
         return {
             "otlp_proto": lambda body, who, now: otlp.decode(body, interner, who, now),
             "otlp_json": lambda body, who, now: otlp.points_of(
-                _module("otlp_json").parse(body), interner, who, now
+                _module("otlp_json").parse(body, ExportMetricsServiceRequest), interner, who, now
             ),
             "remote_write_1": lambda body, who, now: _module("remote_write").decode_v1(
                 body, interner, families, who, now

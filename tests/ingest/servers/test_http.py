@@ -10,7 +10,10 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
 
 from edgeobs.ingest.alertmanager_webhook import parse as parse_webhook
 from edgeobs.ingest.body import plain
@@ -239,7 +242,7 @@ def engine(delivery: Delivery) -> Receipt:
     """What the engine does first with a body that is not protobuf."""
     body = plain(delivery, Settings())
     if delivery.format == "otlp_json":
-        parse_json(body)
+        parse_json(body, ExportMetricsServiceRequest)
     if delivery.format == "alertmanager":
         parse_webhook(body, delivery.principal)
     return Receipt(1)
