@@ -1,0 +1,113 @@
+"""One service in several processes: each tells its own in a shared folder, whoever is asked tells all."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from prometheus_client.metrics_core import Metric
+
+from edgeobs.exporter.merge import Snapshot, merged, since, snapshot
+from edgeobs.exporter.metrics import CAP
+from edgeobs.exporter.share import Share
+from edgeobs.exporter.telling import warn
+
+BEAT_S = 1.0
+"""How often a worker writes down what it has counted: what a kill -9 may lose, and how old others' are."""
+
+
+class Workers:
+    """This process among the others.
+
+    What a scrape shows is written down first. So nothing that was shown is lost when a worker is killed, and
+    no sum ever goes back.
+
+    Parameters
+    ----------
+    folder
+        Shared by the processes of one service, and nobody else.
+    own
+        What this process has to tell.
+    across, caps
+        By a family's name: how gauges are joined (`merge.ACROSS`), and how many label sets are kept.
+    beat
+        Called every `BEAT_S` by the worker that leads, first when it begins to.
+
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        own: Callable[[], Iterable[Metric]],
+        across: Mapping[str, str],
+        caps: Mapping[str, int],
+        beat: Callable[[], None],
+    ) -> None:
+        self._folder, self._own, self._across, self._caps, self._beat = folder, own, across, caps, beat
+        self._fork: Snapshot | None = None
+        self._share: Share | None = None
+        self._pid = 0
+
+    def start(self) -> None:
+        """Take a place; raises OSError with the folder's name when there is none."""
+        self._share = Share(self._folder, self._caps, CAP)
+        self._pid = os.getpid()
+        self._writing = threading.Lock()
+        self._stopping = threading.Event()
+        self.publish()
+        if self._share.lead():
+            self._beat()
+        self._thread = threading.Thread(target=self._run, name="exporter-workers", daemon=True)
+        self._thread.start()
+
+    def publish(self) -> Snapshot:
+        """Write down what this process has counted."""
+        share = self._share
+        if share is None:
+            raise RuntimeError(f"{self._folder}: not started")
+        with self._writing:
+            whole = snapshot(share.identity, share.slot, time.time(), self._own(), self._across)
+            own = since(whole, self._fork)
+            share.write(own)
+        return own
+
+    def collect(self) -> list[Metric]:
+        """What all workers have to tell, as one."""
+        own = self.publish()
+        share = self._share
+        others, ended = share.others() if share is not None else ([], None)
+        return merged([own, *others], ended)
+
+    def before_fork(self) -> None:
+        """Keep what was counted up to now: a child has it too, and must not tell it again."""
+        if self._pid == os.getpid():
+            self._point = snapshot("fork", -1, 0.0, self._own(), {})
+
+    def forked(self) -> None:
+        """Take a place of its own in a process that was forked off."""
+        if self._share is None:
+            return
+        self._share.leave()  # closes the copies of the parent's locks, which the parent still holds
+        self._fork = self._point
+        self.start()
+
+    def stop(self) -> None:
+        """Write down the last of it and leave."""
+        if self._share is None or self._pid != os.getpid():
+            return
+        self._stopping.set()
+        self._thread.join(BEAT_S)
+        self.publish()
+        self._share.leave()
+        self._share = None
+
+    def _run(self) -> None:
+        stopping, share = self._stopping, self._share
+        while share is not None and not stopping.wait(BEAT_S):
+            try:
+                self.publish()
+                if share.lead():
+                    self._beat()
+            except Exception as error:  # noqa: BLE001  a full disk now is no reason to be silent later
+                warn("%s: %s: %s", self._folder, type(error).__name__, error)
