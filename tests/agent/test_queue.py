@@ -22,7 +22,7 @@ def incident(number: int, size: int = 1000, key: str = "") -> Letter:
 
 
 def all_waiting(queue: Queue) -> list[tuple[str, int]]:
-    found = []
+    found: list[tuple[str, int]] = []
     for lane in ("first", "rest"):
         while (parcel := queue.head(lane)) is not None:
             found.append((parcel.kind, parcel.sequence))
