@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import prometheus_client as prometheus
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
@@ -254,6 +255,11 @@ class Exporter:
     def own(self) -> list[Metric]:
         """What this process tells of itself: what several workers are merged from."""
         return [family for each in list(self._own) for family in each.collect()]
+
+    def copied(self) -> list[Metric]:
+        """What of it a process that is forked off has too: what is counted in memory, not what is read."""
+        mine = [each for each in self._own if isinstance(each, MetricWrapperBase)]
+        return [family for each in mine for family in each.collect()]
 
     def outside(self) -> list[Metric]:
         """What is read of devices and the like, by whoever is asked."""

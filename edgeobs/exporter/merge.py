@@ -57,18 +57,17 @@ def merged(alive: Sequence[Snapshot], ended: Snapshot | None = None) -> list[Met
     version of the program, during a rollout) is left out.
     """
     newest_first = sorted(alive, key=lambda each: -each["at"])
-    shapes: dict[str, tuple[Any, ...]] = {}
     joined: dict[str, _Joined] = {}
     for each in [*newest_first, *([] if ended is None else [ended])]:
         for family in each["families"]:
-            if shapes.setdefault(family["name"], _shape(family)) != _shape(family):
-                continue
-            joined.setdefault(family["name"], _Joined(family)).add(family, each["worker"])
+            into = joined.setdefault(family["name"], _Joined(family))
+            if into.fits(family):
+                into.add(family, each["worker"])
     return [each.metric() for each in joined.values()]
 
 
-def _shape(family: Family) -> tuple[Any, ...]:
-    return family["type"], frozenset(labels.get("le") for _, labels, _, _ in family["samples"])
+def _bounds(family: Family) -> frozenset[str]:
+    return frozenset(labels["le"] for _, labels, _, _ in family["samples"] if "le" in labels)
 
 
 class _Joined:
@@ -77,6 +76,13 @@ class _Joined:
     def __init__(self, family: Family) -> None:
         self.family = family
         self.samples: dict[Key, list[Any]] = {}
+        self._bounds: frozenset[str] = frozenset()
+
+    def fits(self, family: Family) -> bool:
+        """Whether it is of the same type, with the same buckets; one without series yet fits all."""
+        bounds = _bounds(family)
+        self._bounds = self._bounds or bounds
+        return bool(self.family["type"] == family["type"] and bounds in (frozenset(), self._bounds))
 
     def add(self, family: Family, worker: int) -> None:
         """Take in one worker's."""

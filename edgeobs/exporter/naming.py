@@ -62,7 +62,7 @@ def problems(kind: str, name: str, text: str, labels: Sequence[str] = ()) -> lis
 
     """
     return [f"{kind} {name}: {what}" for what in _of_name(kind, name, text)] + [
-        f"{kind} {name}: label {label!r}: {what}" for label in labels for what in _of_label(label, name)
+        f"{kind} {name}: label {label!r}: {what}" for label in labels for what in _of_label(label)
     ]
 
 
@@ -92,10 +92,8 @@ def _owner(end: str) -> str:
     return {"_total": "a counter", "_info": "an info"}.get(end, "what the library adds")
 
 
-def _of_label(label: str, name: str) -> Iterator[str]:
+def _of_label(label: str) -> Iterator[str]:
     if not _SNAKE.fullmatch(label):
         yield "expected lower-case words joined by single underscores"
     if label in RESERVED:
         yield "Prometheus or this library uses the name itself"
-    if f"_{label}_" in f"_{name}_" and label != "operation":
-        yield "is in the metric's name already"

@@ -18,7 +18,6 @@ from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.util.re import parse_env_headers
 from prometheus_client import CollectorRegistry
-from prometheus_client.metrics_core import Metric
 
 from edgeobs.exporter.exporter import Declared
 from edgeobs.exporter.otlp import metrics_data
@@ -103,17 +102,7 @@ class Told:
         self.waiting = prometheus.Gauge(
             "edgeobs_exporter_push_waiting_bytes", "What waits to be sent.", registry=None
         )
-
-    def describe(self) -> list[Metric]:
-        """Names alone."""
-        return [each for metric in self._all() for each in metric.describe()]
-
-    def collect(self) -> list[Metric]:
-        """All of it."""
-        return [each for metric in self._all() for each in metric.collect()]
-
-    def _all(self) -> tuple[prometheus.Counter | prometheus.Gauge, ...]:
-        return self.pushes, self.rejected, self.waiting
+        self.all = self.pushes, self.rejected, self.waiting
 
 
 class Pusher:

@@ -41,7 +41,7 @@ class Running:
         self._stop = threading.Event()
         self.exposed = exporter.registry
         if folder is not None:
-            self._workers = Workers(Path(folder), exporter.own, exporter.across, exporter.caps, self._beat)
+            self._workers = Workers(Path(folder), exporter, self._beat)
             self.exposed = CollectorRegistry(support_collectors_without_names=True)
             self.exposed.register(_Everyone(self._workers, exporter))
 
@@ -69,7 +69,8 @@ class Running:
         from edgeobs.exporter.push import Pusher, Told, configured  # noqa: PLC0415  only who pushes pays for it
 
         wanted, told, exporter = configured(endpoint, settings), Told(), self._exporter
-        exporter.add_own(told)
+        for each in told.all:
+            exporter.add_own(each)
 
         def begin() -> None:
             self._pusher = Pusher(exporter.service, wanted, self.exposed, exporter.declared, told).start()
@@ -137,10 +138,10 @@ class Running:
         self._stop.set()
         if self._pusher is not None:
             self._pusher.stop(within_s)
+        if self._workers is not None:
+            self._workers.stop()  # writes down the last of what is inside; after it nothing is read
         for sources in self._exporter.sources:
             sources.stop()
-        if self._workers is not None:
-            self._workers.stop()
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()

@@ -79,7 +79,7 @@ def test_names_and_units_are_right() -> None:
 README = Template("""\
 # The $name exporter
 
-`pip install edgeobs`, then `python $name.py`, and look: `curl localhost:9400/metrics`. `pytest` runs its tests.
+`pip install edgeobs`, then `python $name.py`, and look: `curl localhost:9400/metrics`. Its tests: `pytest`.
 
 Prometheus:
 

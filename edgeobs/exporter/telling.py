@@ -1,4 +1,4 @@
-"""What goes into the log; `logging` is imported when there is something to tell, so that starting is cheap."""
+"""What goes into the log; `logging` is imported when there is something to tell: starting is to be cheap."""
 
 
 def warn(text: str, *values: object) -> None:

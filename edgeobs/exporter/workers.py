@@ -3,8 +3,9 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prometheus_client.metrics_core import Metric
 
@@ -12,6 +13,9 @@ from edgeobs.exporter.merge import Snapshot, merged, since, snapshot
 from edgeobs.exporter.metrics import CAP
 from edgeobs.exporter.share import Share
 from edgeobs.exporter.telling import warn
+
+if TYPE_CHECKING:
+    from edgeobs.exporter.exporter import Exporter
 
 BEAT_S = 1.0
 """How often a worker writes down what it has counted: what a kill -9 may lose, and how old others' are."""
@@ -27,31 +31,22 @@ class Workers:
     ----------
     folder
         Shared by the processes of one service, and nobody else.
-    own
-        What this process has to tell.
-    across, caps
-        By a family's name: how gauges are joined (`merge.ACROSS`), and how many label sets are kept.
+    exporter
+        What this process has to tell, how gauges are joined, how many label sets are kept.
     beat
         Called every `BEAT_S` by the worker that leads, first when it begins to.
 
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        own: Callable[[], Iterable[Metric]],
-        across: Mapping[str, str],
-        caps: Mapping[str, int],
-        beat: Callable[[], None],
-    ) -> None:
-        self._folder, self._own, self._across, self._caps, self._beat = folder, own, across, caps, beat
+    def __init__(self, folder: Path, exporter: "Exporter", beat: Callable[[], None]) -> None:
+        self._folder, self._exporter, self._beat = folder, exporter, beat
         self._fork: Snapshot | None = None
         self._share: Share | None = None
         self._pid = 0
 
     def start(self) -> None:
         """Take a place; raises OSError with the folder's name when there is none."""
-        self._share = Share(self._folder, self._caps, CAP)
+        self._share = Share(self._folder, self._exporter.caps, CAP)
         self._pid = os.getpid()
         self._writing = threading.Lock()
         self._stopping = threading.Event()
@@ -67,10 +62,11 @@ class Workers:
         if share is None:
             raise RuntimeError(f"{self._folder}: not started")
         with self._writing:
-            whole = snapshot(share.identity, share.slot, time.time(), self._own(), self._across)
-            own = since(whole, self._fork)
-            share.write(own)
-        return own
+            own = self._exporter.own()
+            whole = snapshot(share.identity, share.slot, time.time(), own, self._exporter.across)
+            told = since(whole, self._fork)
+            share.write(told)
+        return told
 
     def collect(self) -> list[Metric]:
         """What all workers have to tell, as one."""
@@ -82,7 +78,7 @@ class Workers:
     def before_fork(self) -> None:
         """Keep what was counted up to now: a child has it too, and must not tell it again."""
         if self._pid == os.getpid():
-            self._point = snapshot("fork", -1, 0.0, self._own(), {})
+            self._point = snapshot("fork", -1, 0.0, self._exporter.copied(), {})
 
     def forked(self) -> None:
         """Take a place of its own in a process that was forked off."""
