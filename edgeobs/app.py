@@ -26,15 +26,25 @@ from edgeobs.ingest.allocator import keep_freed
 from edgeobs.ingest.auth import Auth
 from edgeobs.ingest.body import plain
 from edgeobs.ingest.decoders import Decoders
-from edgeobs.ingest.delivery import Delivery, Format
+from edgeobs.ingest.delivery import Delivery, Format, LogFormat, SpanFormat
 from edgeobs.ingest.serve import HttpServer, listen
 from edgeobs.ingest.server import ingest_app
+from edgeobs.ingest.settings import Settings as ServerSettings
 from edgeobs.ingest.settings import Tls
 from edgeobs.keep import Keeper
 from edgeobs.people import People
 from edgeobs.publish import Board
 from edgeobs.replay import read, steps
-from edgeobs.signals import SECOND, Counts, Decision, ExternalAlert, Incident, Points
+from edgeobs.signals import (
+    SECOND,
+    Counts,
+    Decision,
+    ExternalAlert,
+    Incident,
+    LogBatch,
+    Points,
+    SpanBatch,
+)
 from edgeobs.telemetry import logging_setup, tracer
 from edgeobs.warm import warm
 from edgeobs.web.api import web_app
@@ -81,11 +91,6 @@ async def serve(config: Config) -> None:
     def tell(incidents: Sequence[Incident], decisions: Sequence[Decision]) -> None:
         loop.call_soon_threadsafe(sender.offer, incidents, decisions)
 
-    def decode(delivery: Delivery, now_ns: int) -> Points:
-        form = cast("Format", delivery.format)  # alerts take the other way
-        body = cast("bytes", plain(delivery, config.server))  # a bytearray is as good: nothing is copied
-        return decoders.decode(form, body, delivery.principal, now_ns)
-
     def parse_alerts(delivery: Delivery) -> tuple[list[ExternalAlert], int]:
         return alertmanager_webhook.parse(plain(delivery, config.server), delivery.principal)
 
@@ -93,7 +98,7 @@ async def serve(config: Config) -> None:
     engine = Engine(
         core.pipeline,
         keeper,
-        decode,
+        partial(_decode, decoders, config.server),
         parse_alerts,
         queue_bytes=config.server.queue_bytes,
         tick_ns=int(config.engine.tick_s * SECOND),
@@ -146,6 +151,17 @@ async def serve(config: Config) -> None:
     log.info("stopped", saved=ended)
 
 
+def _decode(
+    decoders: Decoders, settings: ServerSettings, delivery: Delivery, now_ns: int
+) -> Points | LogBatch | SpanBatch:
+    """What a delivery holds; alerts take another way. Raises what `Submit` may raise."""
+    body = cast("bytes", plain(delivery, settings))  # a bytearray is as good: nothing is copied
+    if delivery.format.startswith(("logs_", "spans_")):
+        streamed = cast("LogFormat | SpanFormat", delivery.format)
+        return decoders.stream(streamed, body, delivery.principal, now_ns)
+    return decoders.decode(cast("Format", delivery.format), body, delivery.principal, now_ns)
+
+
 async def _checking(found: Control) -> None:
     """Ask every minute whether the cluster can be acted upon at all."""
     while True:
@@ -183,6 +199,8 @@ def _receivers(config: Config, http: HttpServer, grpc: list[Any]) -> list[tuple[
     base = f"{scheme}://{config.server.host}:{http.port}"
     return [
         ("otlp_http", f"{base}/v1/metrics"),
+        ("otlp_http_logs", f"{base}/v1/logs"),
+        ("otlp_http_traces", f"{base}/v1/traces"),
         *(("otlp_grpc", f"{config.server.host}:{server.port}") for server in grpc),
         ("remote_write", f"{base}/api/v1/write"),
         ("alertmanager", f"{base}/api/v1/alerts/webhook"),

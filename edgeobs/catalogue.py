@@ -26,6 +26,21 @@ METRICS: dict[str, Metric] = {
         "Points refused: over a series limit, for a node the sender may not speak for, or invalid.",
         ("reason",),
     ),
+    "edgeobs_log_records_received_total": Metric(
+        "counter", "Log records decoded from requests.", ("protocol",)
+    ),
+    "edgeobs_log_records_rejected_total": Metric(
+        "counter",
+        "Log records refused: for a node the sender may not speak for, or over a limit of one request.",
+        ("reason",),
+    ),
+    "edgeobs_spans_received_total": Metric("counter", "Spans decoded from requests.", ("protocol",)),
+    "edgeobs_spans_rejected_total": Metric(
+        "counter", "Spans refused: for a node the sender may not speak for, or invalid.", ("reason",)
+    ),
+    "edgeobs_signs_total": Metric(
+        "counter", "What logs and spans told by themselves and no series does, by kind.", ("kind",)
+    ),
     "edgeobs_points_dropped_total": Metric(
         "counter",
         "Points taken but not scored: duplicate, out of order, not finite, stale, too old, from the future.",

@@ -35,9 +35,13 @@ from edgeobs.signals import (
     Incident,
     Int32s,
     Joint,
+    LogBatch,
     Points,
     Scores,
+    Sign,
+    SpanBatch,
 )
+from edgeobs.streams import Streams, both, both_scores
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -73,6 +77,8 @@ class Pipeline:
         Whether nodes that are heard opt in by that, where there is no cluster to ask.
     switches
         What people and the election say now.
+    streams
+        The stages of logs and spans; None: there are none.
 
     """
 
@@ -91,10 +97,12 @@ class Pipeline:
         idle_ns: int,
         opted_in: bool = False,
         switches: Callable[[], Switches] = Switches,
+        streams: Streams | None = None,
     ) -> None:
         self.table, self.features, self.detection = table, features, detection
         self.heartbeats, self.incidents, self.remediation = heartbeats, incidents, remediation
         self.cluster, self.counts, self.switches = cluster, counts, switches
+        self.streams = streams or Streams(None, None, detection.parts)
         self.observer: Callable[[Batch, Scores], None] | None = None  # told of every sample's score
         self.journal = ""  # why decisions cannot be put on record; empty while they can
         self.beats: list[Heartbeat] = []
@@ -107,9 +115,14 @@ class Pipeline:
         self._expired_ns = 0
 
     def step(
-        self, points: Points, now_ns: int, evidence_ns: int = 0, alerts: Sequence[ExternalAlert] = ()
+        self,
+        points: Points,
+        now_ns: int,
+        evidence_ns: int = 0,
+        alerts: Sequence[ExternalAlert] = (),
+        stream: LogBatch | SpanBatch | None = None,
     ) -> Outputs:
-        """Take points and foreign alerts in, let time pass, decide.
+        """Take points, foreign alerts, logs or spans in, let time pass, decide.
 
         Parameters
         ----------
@@ -121,8 +134,12 @@ class Pipeline:
             When the last byte of the request had arrived; 0: now.
         alerts
             Foreign alerts not seen before.
+        stream
+            Logs or spans of one request.
 
         """
+        if stream is not None:
+            self.streams.take(stream, now_ns)
         batch = self.features.apply(points, now_ns)
         for ids in (points.series, points.distributions.series):
             self._beating(now_ns, partial(self.heartbeats.heard, ids, now_ns), None)
@@ -130,11 +147,16 @@ class Pipeline:
         if self.observer is not None:
             self.observer(batch, scores)
         joint = self._joint(batch, scores)
+        closed = self.streams.close(now_ns)
+        if len(closed.points.series):
+            batch, scores = self._with(batch, scores, closed.points, now_ns)
         if now_ns - self._looked_ns >= self._look_ns or now_ns < self._looked_ns:
             self._look(now_ns)
         alerts = [*self._again, *alerts]
         self._again = []
-        changed = self.incidents.step(batch, scores, self.absences, alerts, now_ns, joint)
+        changed = self.incidents.step(
+            batch, scores, self.absences, alerts, now_ns, joint, self._counted(closed.signs)
+        )
         fleet = partial(self.fleet, now_ns)
         decisions = self.remediation.step(self.incidents.active, changed, fleet, now_ns)
         stamped = tuple(replace(d, evidence_ns=evidence_ns or now_ns) for d in decisions)
@@ -146,10 +168,8 @@ class Pipeline:
 
     def state(self) -> dict[str, Arrays]:
         """What was learned, by stage; copies."""
-        return self.detection.state() | {
-            "features": self.features.state(),
-            "heartbeats": self.heartbeats.state(),
-        }
+        own = {"features": self.features.state(), "heartbeats": self.heartbeats.state()}
+        return self.detection.state() | self.streams.state() | own
 
     def restore_state(self, table: TableState, owners: Sequence[int], stages: Mapping[str, Arrays]) -> None:
         """Take up a `state` in a pipeline that has seen nothing; ValueError with the reason.
@@ -172,6 +192,7 @@ class Pipeline:
 
     def _restore(self, stages: Mapping[str, Arrays]) -> None:
         self.detection.restore(stages)
+        self.streams.restore(stages)
         self.features.restore(stages["features"])
         self.heartbeats.restore(stages["heartbeats"])
 
@@ -215,6 +236,8 @@ class Pipeline:
         if _HEARTBEATS in self.detection.failing(now_ns):
             # Who speaks is not known: nobody counts as heard, and no absence comes or goes for it.
             beats, absences = [], self.absences
+        else:
+            beats, absences = self.streams.heard(beats, absences, now_ns)
         self.beats, self.absences = beats, absences
         if isinstance(self.cluster, MemoryCluster):
             self.cluster.learn(self.beats, opted_in=self._opted_in)
@@ -230,6 +253,7 @@ class Pipeline:
             self.features.forget(gone)
             self._beating(now_ns, partial(self.heartbeats.forget, gone), None)
             self.detection.forget(gone)
+            self.streams.forget(gone)
         self._forget_nodes(now_ns)
 
     def _beating(self, now_ns: int, what: Callable[[], _T], otherwise: _T) -> _T:
@@ -250,6 +274,23 @@ class Pipeline:
             self.cluster.forget(gone[number] for number in numbers)
         self.node_score[[number for number in numbers if number < len(self.node_score)]] = 0.0
         self.beats = [beat for beat in self.beats if beat.place in self.table.by_place]
+
+    def _with(self, batch: Batch, scores: Scores, points: Points, now_ns: int) -> tuple[Batch, Scores]:
+        """Samples and scores, and those of logs and spans. These say of no node that it is alive, since they
+        are ours, and have no part in a node as a whole: there is one of each template and operation.
+        """
+        more = self.features.apply(points, now_ns)
+        found = self._score(more, now_ns)
+        if self.observer is not None:
+            self.observer(more, found)
+        high = np.flatnonzero(found.score >= LEAST)
+        self.streams.surprising(more.series[high], more.time_ns[high])
+        return both(batch, more), both_scores(scores, found)
+
+    def _counted(self, signs: Sequence[Sign]) -> Sequence[Sign]:
+        for sign in signs:
+            self.counts["edgeobs_signs_total", sign.kind] += 1
+        return signs
 
     def _score(self, batch: Batch, now_ns: int) -> Scores:
         """The highest of all detectors' scores; none where nobody could say."""

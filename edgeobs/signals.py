@@ -61,6 +61,10 @@ class Resource(NamedTuple):
         return Resource(self.cluster, self.zone, self.node)
 
 
+NOWHERE = Resource()
+"""A place of which nothing is known."""
+
+
 class Source(NamedTuple):
     """A sender's resource, whole: two that differ in any attribute are two."""
 
@@ -327,9 +331,9 @@ class Point(NamedTuple):
 class Evidence:
     """One thing that speaks for an incident."""
 
-    source: Literal["series", "joint", "absence", "alert"]
+    source: Literal["series", "joint", "absence", "alert", "sign"]
     text: str  # series: Identity.text(); otherwise a sentence
-    name: str  # metric, alert name, scope of the absence; "node" for a node as a whole
+    name: str  # metric, alert name, scope of the absence, kind of the sign; "node" for a node as a whole
     labels: Labels
     unit: str
     onset_ns: int
@@ -344,15 +348,30 @@ class Evidence:
     calm: bool = False  # has not been abnormal for the hold time
     why: str = ""  # of a series: which of `VIEWS` was the most surprised at the highest score
     parts: tuple[tuple[str, float], ...] = ()  # of a node as a whole: series text → share of its score
+    kind: str = ""  # of logs and spans: "log rate", "span duration", … (`incidents.kinds`); empty: a metric
+    resource: Resource = NOWHERE  # whose it is, down to the pod; empty: of the node itself, or not known
+    detail: str = ""  # of logs: the template, with <*> for what varies
+    traces: tuple[str, ...] = ()  # of spans: ids, hex, of a few traces that it was surprised by
 
     def brief(self) -> str:
         """For a line of text: a series by its name and telling labels, ``system_disk_errors (sda)``."""
         if self.source != "series":
             return self.text
+        if self.kind:
+            return f"{self.kind} of {self.whose()}"
         telling = ", ".join(value for key, value in self.labels if key not in _SENDERS_OWN)
         # "edge-17: " in an incident of several nodes; a nameless series has nothing to cut at
         before = self.text.partition(self.name)[0] if self.name else ""
         return f"{before}{self.name} ({telling})" if telling else f"{before}{self.name}"
+
+    def whose(self) -> str:
+        """``shop/till-7: GET /cart``: whose logs or spans, and what of them; for people."""
+        labels, place = dict(self.labels), self.resource
+        who = place.pod or place.workload or labels.get("service", "") or place.node
+        who = f"{place.namespace}/{who}" if place.namespace else who
+        called = labels.get("callee", "") and f"{labels.get('caller') or 'outside'} → {labels['callee']}"
+        what = called or labels.get("operation", "") or self.detail or labels.get("severity", "")
+        return f"{who}: {what}" if what else who
 
 
 IncidentState = Literal["open", "ongoing", "resolved"]

@@ -88,7 +88,7 @@ class Case:
         live = [each for each in self.live() if each.heard_ns >= since]
         if any(each.source in ("absence", "alert") for each in live):
             return True
-        if len({each.family for each in live if each.source == "series"}) >= settings.min_names:
+        if len({each.family for each in live if each.source in ("series", "sign")}) >= settings.min_names:
             return True
         return any(each.insists(settings, series) for each in live)
 

@@ -47,6 +47,8 @@ def read_incident(text: str, plots: bytes) -> Incident:
                 "labels": _labels(each["labels"]),
                 "points": tuple(islice(points, each["points"])),
                 "parts": tuple((text, share) for text, share in each.get("parts", ())),
+                "resource": Resource(*each.get("resource", ())),
+                "traces": tuple(each.get("traces", ())),
             }
         )
         for each in body["evidence"]

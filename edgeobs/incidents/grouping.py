@@ -6,7 +6,7 @@ A resolved incident is final: what returns is a new one. Flapping is what the ho
 from collections.abc import Iterable, Sequence
 
 from edgeobs.incidents.cases import Cases
-from edgeobs.incidents.intake import Intake
+from edgeobs.incidents.intake import Intake, Lore
 from edgeobs.incidents.restoring import restore
 from edgeobs.incidents.settings import Settings
 from edgeobs.incidents.watch import Watch
@@ -21,6 +21,7 @@ from edgeobs.signals import (
     Joint,
     Resource,
     Scores,
+    Sign,
 )
 
 _SWEEP_NS = SECOND // 2
@@ -35,13 +36,21 @@ class Incidents:
         Who the series are. Places with the resource attribute ``edgeobs.simulated`` are marked as simulated.
     settings, counts
         Thresholds and bounds; what was dropped at a bound is counted by reason.
+    lore
+        What else is to be told of a series of logs or spans that is evidence.
 
     """
 
-    def __init__(self, table: SeriesTable, settings: Settings, counts: Counts) -> None:
+    def __init__(
+        self,
+        table: SeriesTable,
+        settings: Settings,
+        counts: Counts,
+        lore: Lore = lambda _number, _identity: ("", ()),
+    ) -> None:
         self.settings = settings
         self.cases = Cases(table, settings, counts)
-        self._intake = Intake(self.cases, counts)
+        self._intake = Intake(self.cases, counts, lore)
         self._swept_ns = 0
 
     @property
@@ -57,6 +66,7 @@ class Incidents:
         alerts: Sequence[ExternalAlert],
         now_ns: int,
         joint: Sequence[Joint] = (),
+        signs: Sequence[Sign] = (),
     ) -> list[Incident]:
         """Take in what is new; the incidents that changed in more than their plots.
 
@@ -70,6 +80,8 @@ class Incidents:
             Those not seen before.
         joint
             How surprising nodes are as a whole, in order of time.
+        signs
+            What the stages of logs and spans found by themselves, none of it late.
 
         """
         self.cases.begin()
@@ -77,6 +89,7 @@ class Incidents:
         self._intake.samples(batch, scores, now_ns)
         for each in joint:
             self._intake.joint(each, now_ns)
+        self._intake.signs(signs, now_ns)
         self._intake.absences(absences, now_ns)
         ended = [self._intake.alert(alert, now_ns) for alert in alerts]
         if any(ended) or not 0 <= now_ns - self._swept_ns < _SWEEP_NS:

@@ -21,7 +21,7 @@ from edgeobs.signals import LogBatch, Principal, Source
 MAX_TEXT_BYTES = 16_384
 """Of a body; what is longer is cut."""
 MAX_RECORDS = 262_144
-"""Of one request; those beyond are refused. A record may be two bytes long, and costs thousands of times that."""
+"""Of one request; those beyond are refused: one may be two bytes long, and costs a thousand times more."""
 
 _MAX_NS = (1 << 63) - 1
 _SPEC: Spec = {
