@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from edgeobs.node.readings import Reading
-from edgeobs.signals import Labels
+from edgeobs.node.readings import Labels, Reading
 
 _THINGS = frozenset({"system.device", "system.filesystem.mountpoint", "network.interface.name", "hw.id"})
 

@@ -11,8 +11,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     NumberDataPoint,
 )
 
-from edgeobs.node.readings import Distribution, Reading
-from edgeobs.signals import Labels
+from edgeobs.node.readings import Distribution, Labels, Reading
 
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.40.0"
 
