@@ -30,7 +30,9 @@ def decode(body: bytes, principal: Principal, now_ns: int) -> SpanBatch:
         return otlp_spans.decode(body, principal, now_ns)
     buffer = np.frombuffer(body, np.uint8)
     buffer.flags.writeable = False  # one type, whatever holds the body: one compilation
-    look = Look(buffer, _keys(), *_schema(), *_peers(), np.empty(2 * wire.DEPTH, np.int64))
+    (schema, types), (peers, first, sizes) = _schema(), _peers()
+    stack = np.empty(2 * wire.DEPTH, np.int64)
+    look = Look(buffer, _keys(), schema, types, peers, first, sizes, stack)
     size = 1
     while True:
         out = _room(len(body), size)

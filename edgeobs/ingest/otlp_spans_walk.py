@@ -262,7 +262,7 @@ def _numbered(look: Look, out: Out, begin: int, stop: int) -> int:
     number = find(out.slots, a, b)
     if number != MISSING:
         return number
-    m = out.n[NAMES]
+    m = int(out.n[NAMES])
     if m == out.names.shape[0]:
         return -2
     i = home(out.slots, a, b)

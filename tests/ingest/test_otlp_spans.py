@@ -36,7 +36,7 @@ def test_every_column() -> None:
     trace, own, parent = bytes(range(16)), b"\x00" * 7 + b"\x02", b"\x01" + b"\x00" * 7
     one = span(
         trace_id=trace, span_id=own, parent_span_id=parent, name="GET", kind=3,
-        start_time_unix_nano=NOW, end_time_unix_nano=NOW - 5, status=pb.Status(code=2),
+        start_time_unix_nano=NOW, end_time_unix_nano=NOW - 5, status=pb.Status(code=pb.Status.STATUS_CODE_ERROR),
     )  # fmt: skip
     one.attributes.add(key="db.system").value.string_value = "redis"
     one.attributes.add(key="peer.service").value.string_value = "stock"
@@ -85,7 +85,9 @@ def test_a_sender_speaks_for_its_own_nodes_alone() -> None:
 
 
 def test_a_status_or_kind_of_the_future_is_none() -> None:
-    found = decoded(request(span(kind=9, status=pb.Status(code=7)), span(kind=-1)))
+    found = decoded(
+        request(span(kind=9, status=pb.Status(code=pb.Status.StatusCode.ValueType(7))), span(kind=-1))
+    )
     assert found.kind.tolist() == [0, 0]
     assert not found.failed.any()
 

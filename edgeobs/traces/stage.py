@@ -1,0 +1,281 @@
+"""`Traces`: spans in, series of services, operations and edges out, and what people want to see of them."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeobs.series import SeriesTable
+from edgeobs.signals import (
+    SECOND,
+    Admit,
+    Closed,
+    Counts,
+    Edge,
+    Int32s,
+    Int64s,
+    Points,
+    SpanBatch,
+)
+from edgeobs.traces import sketch
+from edgeobs.traces.calls import Calling, settled
+from edgeobs.traces.clocks import Clocks, Offset
+from edgeobs.traces.exemplars import Exemplars
+from edgeobs.traces.given import Given, Samples
+from edgeobs.traces.hints import Candidate, Hint, worth
+from edgeobs.traces.join import Join, Spans
+from edgeobs.traces.settings import Settings
+from edgeobs.traces.sketch import Sketch, Summary
+from edgeobs.traces.state import dumped, loaded
+from edgeobs.traces.tally import Interval, Tally
+from edgeobs.traces.units import Family, Units
+
+_TOGETHER = 8192  # spans that are worth a step of the join at once
+_LOOK_NS = SECOND  # and how long fewer wait for that
+_FORGET_NS = 60 * SECOND
+_GRAPH_NS = 60 * SECOND  # what the graph shows
+_HINTS = 1000
+_NEW_NS = 600 * SECOND  # after a start, until an edge that was not seen before is news
+
+State = dict[str, NDArray[Any]]
+
+
+class Traces:
+    """The stage; pure and bounded.
+
+    Parameters
+    ----------
+    table
+        Series; they are admitted with the principal that brought the spans.
+    settings, counts
+        As everywhere.
+    admit
+        Gives the id of a series.
+
+    """
+
+    def __init__(self, table: SeriesTable, settings: Settings, counts: Counts, admit: Admit) -> None:
+        del table  # ids are all that is needed of it
+        self.settings, self.counts, self.admit = settings, counts, admit
+        self.interval_ns, self.wait_ns = int(settings.interval_s * SECOND), int(settings.wait_s * SECOND)
+        self.units = Units(settings, counts)
+        self.join = Join(settings.spans, self.wait_ns)
+        self.clocks = Clocks(int(settings.skew_s * SECOND))
+        self.tally = Tally(self.interval_ns, self.wait_ns)
+        self.given = Given(self.units, admit, counts)
+        self.kept = Exemplars(settings.exemplars)
+        self._calling = Calling(self.units, self.clocks, self.wait_ns, counts)
+        self._pending: list[Spans] = []
+        self._late: deque[tuple[int, Sketch]] = deque(maxlen=64)  # edges of intervals closed, by end
+        self._hints: deque[Hint] = deque(maxlen=_HINTS)
+        self._stepped_ns = self._closed_ns = self._forgot_ns = self._began_ns = self._whole_ns = 0
+
+    def take(self, batch: SpanBatch, now_ns: int) -> None:
+        """The spans of one request."""
+        if not len(batch.span):
+            return
+        self._began_ns = self._began_ns or now_ns
+        spans = settled(batch, self.units.resolve(batch, now_ns), self.settings, now_ns, self.counts)
+        self._pending.append(spans)
+        if sum(len(each.key) for each in self._pending) >= _TOGETHER:
+            self._step(now_ns)
+
+    def close(self, now_ns: int) -> Closed:
+        """Samples of the intervals that are over; cheap when none is."""
+        if not 0 <= now_ns - self._closed_ns <= self.interval_ns:
+            self._whole_ns = now_ns  # we stood still: who was silent meanwhile is not known
+        self._closed_ns = now_ns
+        if (self._pending or self.join.waiting()) and not 0 <= now_ns - self._stepped_ns < _LOOK_NS:
+            self._step(now_ns)
+        due = self.tally.due(now_ns)
+        if not due:
+            return Closed(Points.none())
+        self._step(now_ns)
+        points = _joined([self._interval(each, now_ns) for each in due])
+        self._forget(now_ns)
+        return Closed(points)
+
+    def surprising(self, series: Int32s, time_ns: Int64s) -> None:
+        """Samples that detectors found surprising: their traces are kept. Foreign ids mean nothing."""
+        for number, end_ns in zip(series.tolist(), time_ns.tolist(), strict=True):
+            unit = self.given.unit_of(number)
+            if unit is None:
+                continue
+            slow, failed = self.kept.shown(unit, end_ns)
+            self.kept.keep(unit, (failed, slow))
+            candidate = Candidate(self._text(unit), slow, failed, surprising=True, new=False)
+            self._hint([candidate], end_ns)
+
+    def exemplars(self, series: int) -> tuple[str, ...]:
+        """Trace ids kept for what a series is of, hex, the newest first."""
+        unit = self.given.unit_of(series)
+        return () if unit is None else self.kept.of(unit)
+
+    def hints(self) -> tuple[Hint, ...]:
+        """Traces worth keeping that were found since this was last asked; the newest 1,000."""
+        found = tuple(self._hints)
+        self._hints.clear()
+        return found
+
+    def edges(self, now_ns: int) -> Sequence[Edge]:
+        """The service graph of the last minute that is known, pods and nodes of a service joined."""
+        newest = max((end for end, _ in self._late), default=0)
+        parts = [each for end, each in self._late if end > newest - _GRAPH_NS]
+        if not parts or now_ns - newest > self.settings.quiet_s * SECOND:
+            return ()
+        seconds = len({end for end, _ in self._late if end > newest - _GRAPH_NS}) * self.interval_ns / SECOND
+        return self._edges(sketch.merged(parts), seconds)
+
+    def offsets(self, now_ns: int) -> tuple[tuple[str, str, Offset], ...]:
+        """How far nodes' clocks are apart: names of caller's and callee's node, and what is known."""
+        names = [place.node if place else "" for place in self.units.nodes.keys]
+        return tuple((names[each.caller], names[each.callee], each) for each in self.clocks.all(now_ns))
+
+    def forget(self, ids: Int32s) -> None:
+        """Series ids that may be given to others from now on."""
+        self.given.forget(ids)
+
+    def state(self) -> State:
+        """Registers, open intervals, clocks and kept traces; not the spans that wait."""
+        return dumped(self)
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take up a `state`; ValueError with the reason, and nothing changed, when it does not fit."""
+        fresh = Traces.__new__(Traces)
+        fresh.__init__(None, self.settings, self.counts, self.admit)  # type: ignore[misc]
+        loaded(fresh, state)
+        self.__dict__.update(fresh.__dict__)
+
+    def _step(self, now_ns: int) -> None:
+        """Count what is pending, and join what can be joined."""
+        self._stepped_ns = now_ns
+        pending, self._pending = self._pending or [Spans.none()], []
+        found = self.join.step(Spans.joined(pending), now_ns)
+        for reason, number in (("duplicate", found.duplicates), ("orphan", found.orphans)):
+            if number:
+                self.counts["edgeobs_spans_dropped_total", reason] += number
+        calls = self._calling.calls(found, now_ns)
+        if len(calls.unit):
+            timely = self.tally.add(calls, now_ns)
+            late = int(np.count_nonzero(~timely & (calls.unit % 4 == Family.OPERATION)))
+            if late:
+                self.counts["edgeobs_spans_dropped_total", "late"] += late
+
+    def _interval(self, interval: Interval, now_ns: int) -> Points:
+        """Close one."""
+        counted, begin_ns = interval.counted(), interval.begin_ns
+        end_ns = begin_ns + self.interval_ns
+        found = sketch.summary(counted)
+        sources = np.array([self.units.source_of(u) for u in found.unit.tolist()], np.int32)
+        self.kept.remember(end_ns, interval.shown(found.unit))
+        self._new_edges(found, end_ns, now_ns)
+        samples = [self.given.samples(self._with_series(found), now_ns)]
+        if begin_ns >= self._whole_ns:
+            heard = self._of_senders(sources)
+            quiet_ns = int(self.settings.quiet_s * SECOND)
+            samples.append(self.given.silent(found.unit, heard, end_ns, quiet_ns))
+        self.given.told(found.unit, end_ns)
+        self.tally.close(sources, end_ns)
+        of_edges = sketch.units(counted) % 4 == Family.EDGE
+        self._late.append((end_ns, Sketch(counted.key[of_edges], counted.calls[of_edges])))
+        return _points(samples, begin_ns, end_ns)
+
+    def _with_series(self, found: Summary) -> Summary:
+        """Without the edges from outside, whose calls are their service's."""
+        edges, unit = self.units.edges, found.unit
+        which = np.array([u % 4 < Family.EDGE or bool(edges[u // 4].caller) for u in unit.tolist()], np.bool_)
+        seconds = tuple(column[which] for column in found.seconds)
+        return Summary(unit[which], found.calls[which], found.failed[which], found.timed[which], seconds)
+
+    def _of_senders(self, sources: Int32s) -> Int32s:
+        """Every source of the senders of these."""
+        owner = np.array(self.units.sources.owner, np.int64)
+        return np.flatnonzero(np.isin(owner, owner[sources])).astype(np.int32)
+
+    def _new_edges(self, found: Summary, end_ns: int, now_ns: int) -> None:
+        if now_ns - self._began_ns < _NEW_NS:
+            return
+        new = found.unit[(found.unit % 4 == Family.EDGE) & ~self.given.was_told(found.unit)]
+        self._hint(
+            [
+                Candidate(self._text(u), *self.kept.shown(u, end_ns), surprising=False, new=True)
+                for u in new.tolist()
+            ],
+            end_ns,
+        )
+
+    def _hint(self, candidates: Sequence[Candidate], end_ns: int) -> None:
+        self._hints.extend(worth(candidates, end_ns))
+
+    def _text(self, unit: int) -> str:
+        """For people."""
+        labels = dict(self.units.labels_of(unit))
+        if unit % 4 >= Family.EDGE:
+            return f"{labels.get('caller', 'outside')} → {labels['callee']}"
+        name = self.units.name(self.units.source_of(unit))
+        return f"{name} {labels['operation']}" if unit % 4 == Family.OPERATION else name
+
+    def _edges(self, found: Sketch, seconds: float) -> tuple[Edge, ...]:
+        """By caller and callee, whatever their pods and nodes."""
+        unit = sketch.units(found)
+        alike: dict[tuple[str, str], list[int]] = {}
+        for one in np.unique(unit).tolist():
+            link = self.units.edges[one // 4]
+            alike.setdefault((link.caller, link.callee), []).append(one)
+        group = np.zeros(int(unit.max(initial=-1)) + 1, np.int64)
+        for number, units in enumerate(alike.values()):
+            group[units] = number
+        total = sketch.summary(sketch.moved(found, group[unit]))
+        p50, p99 = total.seconds
+        return tuple(
+            Edge(
+                caller,
+                callee,
+                float(total.calls[k] / seconds),
+                float(total.failed[k] / total.calls[k]),
+                float(p50[k]),
+                float(p99[k]),
+                tuple(n for u in units for n in (*self.given.of(u), *self.given.of(u + 1))),
+                tuple(dict.fromkeys(trace for u in units for trace in self.kept.of(u)))[:3],
+            )
+            for k, ((caller, callee), units) in enumerate(alike.items())
+        )
+
+    def _forget(self, now_ns: int) -> None:
+        """Let go of what was silent for long; nothing that waits or is open can be of it."""
+        if 0 <= now_ns - self._forgot_ns < _FORGET_NS:
+            return
+        self._forgot_ns = now_ns
+        least = 4 * (self.interval_ns + self.wait_ns)
+        gone, nodes = self.units.forget(now_ns - max(int(self.settings.forget_s * SECOND), least))
+        if gone:
+            self.given.drop(gone)
+            self.kept.forget(gone)
+            self.tally.forget({u // 4 for u in gone if u % 4 == Family.SERVICE})
+            edges = np.array(sorted(gone), np.int64)
+            self._late = deque(((end, _without(each, edges)) for end, each in self._late), 64)
+        if nodes:
+            self.clocks.forget(nodes)
+
+
+def _points(samples: Sequence[Samples], begin_ns: int, end_ns: int) -> Points:
+    series = np.concatenate([each.series for each in samples])
+    n = len(series)
+    value = np.concatenate([each.value for each in samples])
+    return Points(series, np.full(n, end_ns), np.full(n, begin_ns), value)
+
+
+def _joined(parts: Sequence[Points]) -> Points:
+    return Points(
+        np.concatenate([p.series for p in parts]),
+        np.concatenate([p.time_ns for p in parts]),
+        np.concatenate([p.start_ns for p in parts]),
+        np.concatenate([p.value for p in parts]),
+    )
+
+
+def _without(found: Sketch, gone: Int64s) -> Sketch:
+    left = ~np.isin(sketch.units(found), gone)
+    return Sketch(found.key[left], found.calls[left])
