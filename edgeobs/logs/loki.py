@@ -1,3 +1,1 @@
 """Fetches the lines of a template from Loki."""
-
-import httpx

@@ -1,0 +1,77 @@
+"""Bodies → the one line of each that becomes a template."""
+
+import json
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from edgeobs.logs.words import severity
+from edgeobs.signals import Counts, LogBatch
+
+_MESSAGE = ("message", "msg", "log", "body", "event", "MESSAGE", "Message")
+_LEVEL = ("level", "severity", "lvl", "log.level", "severity_text", "levelname", "LEVEL")
+_KEYS = 32
+NAMED = "<keys>"
+"""First word of the template of a JSON object without a message: its keys follow."""
+
+_CUT = "edgeobs_log_bodies_cut_total"
+
+
+class Lines(NamedTuple):
+    """One a record: the line, in bytes as it was sent, and the severity that JSON told (0: none)."""
+
+    text: list[bytes]
+    severity: dict[int, int]  # row → into `SEVERITIES`
+
+
+def lines(batch: LogBatch, limit: int, counts: Counts) -> Lines:
+    """First lines that are not blank, of at most ``limit`` bytes; JSON objects give their message.
+
+    What was cut (a longer line, further lines such as a stack trace) is counted in
+    ``edgeobs_log_bodies_cut_total`` by ``what``: ``bytes``, ``lines``.
+    """
+    text, first = batch.text, batch.first.tolist()
+    found = [text[begin:end] for begin, end in pairwise(first)]
+    told: dict[int, int] = {}
+    for row in _odd(batch, b"{").tolist():
+        found[row], told[row] = _opened(found[row])
+    if b"\n" in text or told:
+        counts[_CUT, "lines"] += _first_lines(found)
+    long = [row for row, line in enumerate(found) if len(line) > limit]
+    for row in long:
+        found[row] = found[row][:limit]
+    if long:
+        counts[_CUT, "bytes"] += len(long)
+    return Lines(found, told)
+
+
+def _odd(batch: LogBatch, mark: bytes) -> Any:
+    """Rows whose body begins with this byte."""
+    begins = batch.first[:-1]
+    filled = np.flatnonzero(batch.first[1:] > begins)
+    return filled[np.frombuffer(batch.text, np.uint8)[begins[filled]] == mark[0]]
+
+
+def _first_lines(found: list[bytes]) -> int:
+    cut = 0
+    for row, line in enumerate(found):
+        if b"\n" in line:
+            found[row], _, rest = line.lstrip().partition(b"\n")
+            cut += bool(rest.strip())
+    return cut
+
+
+def _opened(raw: bytes) -> tuple[bytes, int]:
+    """A JSON object's message and level; anything else as it is."""
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError):
+        return raw, 0
+    if not isinstance(value, dict):
+        return raw, 0
+    level = next((severity(value[key]) for key in _LEVEL if key in value), 0)
+    message = next((value[key] for key in _MESSAGE if isinstance(value.get(key), str)), None)
+    if message is None:
+        message = " ".join((NAMED, *sorted("_".join(key.split()) for key in value)[:_KEYS]))
+    return message.encode("utf-8", "replace"), level
