@@ -8,9 +8,9 @@ Source: the Prometheus documentation, *Exposition formats*, *Text-based format*.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import getitem, itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,7 @@ _LINE = re.compile(
 _LABEL = re.compile(r'[ \t]*([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*"((?:[^"\\]|\\.)*)"[ \t]*(?:,|$)')
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPED = {"n": "\n", "\\": "\\", '"': '"'}
+_float: Callable[[Any], float] = float  # of bytes as of text
 _COMMENT = ord("#")
 _LONGEST = 32_768  # bytes of a line
 _COMMENTS = 8  # lines a sample may have with it, and some more
@@ -69,7 +70,7 @@ class Layout:
         if not all(map(bytes.startswith, found, self._keys)):
             return None
         try:
-            return np.fromiter(map(float, map(getitem, found, self._values)), np.float64, len(found))
+            return np.fromiter(map(_float, map(getitem, found, self._values)), np.float64, len(found))
         except ValueError:  # a timestamp, or garbage: whoever reads it whole will say
             return None
 

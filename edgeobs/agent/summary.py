@@ -18,7 +18,7 @@ class Rows(NamedTuple):
     series: Int32s
     since_ns: Int64s  # when the first of them was
     until_ns: Int64s  # when the last was
-    count: Int64s
+    samples: Int64s
     mean: Floats
     top: Floats  # the largest
     score: Floats  # of the most surprising, decades

@@ -1,0 +1,156 @@
+"""The agent's process: what it is made of, in a straight line, and the loop that steps it."""
+
+import logging
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edgeobs.agent.agent import Agent
+from edgeobs.agent.inlet import Inlet
+from edgeobs.agent.listen import Listener
+from edgeobs.agent.reading import Readings
+from edgeobs.agent.scraper import Scraper
+from edgeobs.agent.settings import AgentSettings
+from edgeobs.agent.telling import Telling
+from edgeobs.compose import build
+from edgeobs.config import Config
+from edgeobs.ingest.allocator import keep_freed
+from edgeobs.ingest.auth import Auth
+from edgeobs.keep import Keeper
+from edgeobs.node.collect import Collector
+from edgeobs.node.settings import Settings as NodeSettings
+from edgeobs.signals import SECOND, Counts
+from edgeobs.uplink.queue import Queue
+from edgeobs.uplink.send import Sender
+
+log = logging.getLogger("edgeobs.agent")
+
+_KEPT_FREE = 4 << 20  # bytes of freed memory that the process keeps
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """Everything that runs."""
+
+    agent: Agent
+    listener: Listener
+    scrapers: tuple[Scraper, ...]
+    sender: Sender | None
+
+    def start(self) -> None:
+        """Restore, then begin to listen, to scrape and to send."""
+        self.agent.open()
+        self.listener.start()
+        for scraper in self.scrapers:
+            scraper.start()
+        if self.sender is not None:
+            self.sender.start()
+
+    def stop(self) -> None:
+        """End cleanly: what waits is processed, what was learned is saved, what is to be told is queued."""
+        self.listener.stop()
+        for scraper in self.scrapers:
+            scraper.stop()
+        if self.sender is not None:
+            self.sender.stop()
+        self.agent.close()
+
+
+def build_process(config: Config, settings: AgentSettings) -> Process:
+    """Wire it; nothing runs yet. Raises OSError, ValueError and QueueError for what cannot be."""
+    core = build(config)
+    auth = Auth(config.server, config.limits)
+    collector = Collector(
+        NodeSettings(
+            interval_s=settings.interval_s, node=settings.node, zone=settings.zone, cluster=settings.cluster
+        )
+    )
+    readings = Readings(collector.resource, "edgeobs.node", collector.start_ns, core.interner, auth.loopback)
+    folder = config.engine.data_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    sent = Counts()  # of the sender's thread
+    queue = sender = None
+    if settings.uplink.url:
+        queue = Queue(folder / "uplink.sqlite", int(settings.uplink.queue_mib * (1 << 20)), core.counts)
+        sender = Sender(queue, readings.source.resource.node, settings.uplink, sent)
+    telling = Telling(core.pipeline.table, settings, queue, dict(readings.source.attributes), core.counts)
+    keeper = Keeper(
+        folder, config.incidents, [auth.loopback.name, *(p.name for p in auth.principals)],
+        int(config.engine.snapshot_interval_s * SECOND), core.counts,
+    )  # fmt: skip
+    inlet = Inlet(config.server.queue_bytes)
+    scrapers = tuple(Scraper(target) for target in settings.targets)
+    agent = Agent(
+        config, core, keeper, auth.loopback, readings, collector.readings if settings.read_node else None,
+        scrapers, inlet, telling,
+    )  # fmt: skip
+    listener_counts = Counts()
+    look = _look(agent, sender, (core.counts, sent, listener_counts))
+    sock = socket.create_server((config.server.host, config.server.http_port), backlog=64)
+    listener = Listener(sock, inlet.submit, auth, config.server, listener_counts, look)
+    return Process(agent, listener, scrapers, sender)
+
+
+def run(config: Config, settings: AgentSettings, stop: threading.Event | None = None) -> None:
+    """Run the agent until SIGTERM or SIGINT, or ``stop``. Raises as `build_process` does."""
+    keep_freed(keep=_KEPT_FREE)
+    process = build_process(config, settings)
+    stop = stop or _signalled()
+    process.start()
+    log.info("ready: listening on %s:%d", config.server.host, process.listener.port)
+    loop(process, settings.interval_s, stop)
+    log.info("stopping")
+    process.stop()
+
+
+def loop(process: Process, interval_s: float, stop: threading.Event) -> None:
+    """Step every interval; a step that took too long is not made up for."""
+    due = time.monotonic()
+    while True:
+        try:
+            process.agent.step()
+        except Exception:  # the loop must outlive whatever one moment brings
+            log.exception("a step failed")
+        if process.sender is not None:
+            process.sender.notify()
+        due = max(due + interval_s, time.monotonic())
+        if stop.wait(due - time.monotonic()):
+            return
+
+
+def _signalled() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _look(agent: Agent, sender: Sender | None, counts: tuple[Counts, ...]) -> dict[str, Callable[[], str]]:
+    """What people and probes may ask on the agent's port."""
+
+    def metrics() -> str:
+        total = Counts()
+        for each in counts:
+            total.update(dict(each))
+        queue = agent.telling.queue
+        lines = [f"{name}{_labels(values)} {number}" for (name, *values), number in sorted(total.items())]
+        lines.append(f"edgeobs_series {len(agent.core.pipeline.table)}")
+        if queue is not None:
+            lines.append(f"edgeobs_uplink_queue_bytes {queue.bytes}")
+            lines += [f'edgeobs_uplink_waiting{{kind="{k}"}} {n}' for k, n in queue.waiting().items()]
+        return "\n".join(lines) + "\n"
+
+    def health() -> str:
+        told = {**agent.problems, "store": agent.keeper.problem, "queue": agent.telling.problem}
+        told |= {"uplink": sender.problem if sender else "", "snapshot": agent.keeper.snapshot_problem}
+        return "".join(f"{what}: {why}\n" for what, why in told.items() if why) or "ok\n"
+
+    return {"/metrics": metrics, "/-/healthy": health}
+
+
+def _labels(values: list[str]) -> str:
+    inside = ",".join(f'value="{value}"' for value in values)
+    return f"{{{inside}}}" if inside else ""
