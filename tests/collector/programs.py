@@ -79,6 +79,11 @@ class Program:
         """As a power cut would."""
         self._end(signal.SIGKILL)
 
+    @property
+    def pid(self) -> int:
+        """Of the process itself: all that starts it becomes it."""
+        return self.children.running[self.name].pid
+
     def address(self, port: str) -> str:
         """Of one of its ports, which from now on it keeps."""
         if not self.ports:

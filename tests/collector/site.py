@@ -64,11 +64,13 @@ def listening(ports: Mapping[str, int]) -> Overlay:
     }
 
 
-def agent(ports: Mapping[str, int], scraped: Sequence[str], metrics: Sequence[str]) -> Overlay:
+def agent(
+    ports: Mapping[str, int], scraped: Sequence[str], metrics: Sequence[str], queue_bytes: int | None
+) -> Overlay:
     """The agent's: no Kubernetes; targets by address, receivers of metrics by name."""
     found = listening(ports)
     found["receivers"]["otlp"]["protocols"]["http"] = {"endpoint": _address(ports["http"])}
-    found["receivers"]["file_log"] = {"poll_interval": "50ms"}
+    found["receivers"]["file_log"] = {"poll_interval": "50ms", **SOON}
     job = yaml.safe_load((DEPLOY / "agent.yaml").read_text())["receivers"]["prometheus"]["config"]
     of_pods = {key: each for key, each in job["scrape_configs"][0].items() if "_configs" not in key}
     timing = {"scrape_interval": "1s", "scrape_timeout": "900ms"}
@@ -77,12 +79,24 @@ def agent(ports: Mapping[str, int], scraped: Sequence[str], metrics: Sequence[st
         for n, target in enumerate(scraped)
     ]
     found["receivers"]["prometheus"] = {"config": {"scrape_configs": targets}}
-    found["exporters"] = dict.fromkeys(QUEUES, SOON)
+    size = {} if queue_bytes is None else {"sending_queue": {"queue_size": queue_bytes}}
+    found["exporters"] = {name: {**SOON, **size} for name in QUEUES}
     found["service"]["pipelines"] = {
         name: {"processors": ["memory_limiter", "resource"]} for name in ("logs", "metrics", "traces")
     }
     found["service"]["pipelines"]["metrics"]["receivers"] = list(metrics)
     return found
+
+
+def of_node(folder: Path, name: str) -> dict[str, str]:
+    """The environment that its DaemonSet gives an agent, but for where it sends."""
+    return {
+        "STATE": str(folder / "agent"),
+        "POD_LOGS": str(folder / "pods"),
+        "HOST_ROOT": "/",
+        "NODE_NAME": name,
+        "CLUSTER": CLUSTER,
+    }
 
 
 def gateway(ports: Mapping[str, int]) -> Overlay:
@@ -136,8 +150,27 @@ def site(
     loki: Path,
     scraped: Sequence[str] = (),
     metrics: Sequence[str] = ("otlp", "hostmetrics", "prometheus"),
+    queue_bytes: int | None = None,
+    disk: Sequence[str] = (),
 ) -> Site:
-    """Of these programs; the agent scrapes addresses ``scraped``, and has ``metrics`` of these receivers."""
+    """Of these programs.
+
+    Parameters
+    ----------
+    children, folder
+        Who keeps them, and where their files go.
+    otelcol, loki
+        Programs that were built.
+    scraped
+        Addresses that the agent scrapes.
+    metrics
+        Receivers that it has metrics of.
+    queue_bytes
+        The size of each of its queues; as shipped by default.
+    disk
+        Words before its command: a program that gives it another disk, and then becomes it.
+
+    """
     keys = secrets(folder / "secrets")
     common = {"SECRETS": str(keys), "LISTEN": "127.0.0.1"}
     core = Program(
@@ -152,7 +185,7 @@ def site(
     up = Program(
         children,
         "gateway",
-        lambda ports: _otelcol(otelcol, folder, "gateway", gateway(ports)),
+        lambda ports: command(otelcol, folder, "gateway", gateway(ports)),
         ("otlp", "relay", "health", "metrics"),
         HEALTH,
         lambda: {
@@ -166,23 +199,23 @@ def site(
     node = Program(
         children,
         "agent",
-        lambda ports: _otelcol(otelcol, folder, "agent", agent(ports, scraped, metrics)),
+        lambda ports: [
+            *disk,
+            *command(otelcol, folder, "agent", agent(ports, scraped, metrics, queue_bytes)),
+        ],
         ("otlp", "http", "health", "metrics"),
         HEALTH,
         lambda: {
             **common,
-            "STATE": str(folder / "agent"),
-            "POD_LOGS": str(folder / "pods"),
-            "HOST_ROOT": "/",
-            "NODE_NAME": NODE,
-            "CLUSTER": CLUSTER,
+            **of_node(folder, NODE),
             "GATEWAY": up.address("otlp"),
         },
     )
     return Site(folder, node, up, core, lines, series)
 
 
-def _otelcol(program: Path, folder: Path, name: str, overlay: Overlay) -> list[str]:
+def command(program: Path, folder: Path, name: str, overlay: Overlay) -> list[str]:
+    """The Collector with a file that is shipped, and what is changed of it."""
     changed = written(folder / f"{name}-overlay.yaml", yaml.safe_dump(overlay))
     return [str(program), f"--config={DEPLOY / f'{name}.yaml'}", f"--config={changed}"]
 

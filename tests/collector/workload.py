@@ -14,8 +14,6 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from tests.collector.programs import Program
 
-NAMESPACE, CONTAINER, SERVICE = "shop", "main", "till"
-
 
 @dataclass
 class Workload:
@@ -27,12 +25,16 @@ class Workload:
         Folder of its node's containers' logs.
     agent
         Where its SDK sends.
+    pod, uid, namespace
+        Its own, by which its log is found.
 
     """
 
     pod_logs: Path
     agent: Program
     pod: str = "till-7d9f8b6c5-x2x7k"
+    uid: str = "4f1a2b3c-0000-4000-8000-000000000001"
+    namespace: str = "shop"
     lines: list[str] = field(default_factory=list)
     spans: int = 0
     points: int = 0
@@ -40,8 +42,7 @@ class Workload:
     @property
     def log(self) -> Path:
         """Its container's file (Kubernetes: NAMESPACE_POD_UID/CONTAINER/RESTARTS.log)."""
-        uid = "4f1a2b3c-0000-4000-8000-000000000001"
-        return self.pod_logs / f"{NAMESPACE}_{self.pod}_{uid}" / CONTAINER / "0.log"
+        return self.pod_logs / f"{self.namespace}_{self.pod}_{self.uid}" / "main" / "0.log"
 
     def logs(self, number: int) -> None:
         """So many more lines, no two of them alike."""
@@ -94,7 +95,7 @@ def _stamp() -> str:
 
 
 def _resource() -> Resource:
-    attributes = {"service.name": SERVICE, "k8s.namespace.name": NAMESPACE, "k8s.node.name": "forged"}
+    attributes = {"service.name": "till", "k8s.namespace.name": "shop", "k8s.node.name": "forged"}
     return Resource(
         attributes=[KeyValue(key=key, value=AnyValue(string_value=v)) for key, v in attributes.items()]
     )
