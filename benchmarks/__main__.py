@@ -15,6 +15,8 @@ BENCHMARKS = {
     "kube_memory": "the mirror of a large cluster: bytes, snapshots, watching, calls at rest",
     "remediate": "evidence → cordon, death → pods released, on a real control plane (3 min, in whole 8)",
     "logs": "lines → templates and series; grouping and false alarms on labelled logs (with --data)",
+    "node": "what telling of a node costs, beside node_exporter (apt: prometheus-node-exporter)",
+    "edge": "an agent on a node: bytes kept there, and what the process costs, all told (quick 60 s)",
     "weeks": "what knowing days of rest finds in synthetic weeks",
     "accuracy": "detectors beside floors on labelled public data (needs --data)",
 }

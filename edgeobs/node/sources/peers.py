@@ -98,7 +98,7 @@ def _begin(peer: str) -> Probe | None:
             made.send(each.nonce)
         elif (number := made.connect_ex(address)) not in {0, errno.EINPROGRESS, errno.ECONNREFUSED}:
             raise OSError(number, os.strerror(number))
-    except OSError:
+    except (OSError, ValueError):  # a name or port that cannot be one
         if made is not None:
             made.close()
         return None
