@@ -163,7 +163,7 @@ class Sources:
     def __init__(self, own: bool, clock: Clock = time.monotonic) -> None:
         self._own, self._clock = own, clock
         self._sources: list[Source] = []
-        self._described: list[Metric] = []
+        self._described: dict[Source, list[Metric]] = {}
 
     def __len__(self) -> int:
         return len(self._sources)
@@ -174,13 +174,19 @@ class Sources:
             raise ValueError(f"there is a collector {name!r} already; give this one another name")
         source = Source(name, read, patience, self._clock)
         self._sources.append(source)
-        self._described += described
+        self._described[source] = list(described)
         return source
+
+    def drop(self, source: Source) -> None:
+        """Have one less."""
+        self._sources.remove(source)
+        del self._described[source]
 
     def describe(self) -> list[Metric]:
         """What they may yield: names that nothing else may have."""
         own = _told([], 0.0) if self._own else []
-        return [*{each.name: each for each in self._described}.values(), *own]
+        told = [each for described in self._described.values() for each in described]
+        return [*{each.name: each for each in told}.values(), *own]
 
     def collect(self) -> list[Metric]:
         """What all say now, and how they do."""

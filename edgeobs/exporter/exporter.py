@@ -240,10 +240,17 @@ class Exporter:
         per_worker: bool,
     ) -> None:  # fmt: skip
         sources = self._inside if per_worker else self._outside
-        if len(sources):
+        known = len(sources) > 0
+        source = sources.add(name, read, patience, described)
+        if known:
             self.registry.unregister(sources)
-        sources.add(name, read, patience, described)
-        self.registry.register(sources)  # anew: so that it knows the new names, and refuses those taken
+        try:
+            self.registry.register(sources)  # anew: so that it knows the new names, and refuses those taken
+        except ValueError:
+            sources.drop(source)
+            if known:
+                self.registry.register(sources)
+            raise
 
     @property
     def running(self) -> "Running":

@@ -29,7 +29,9 @@ def pushed(exporter: Exporter) -> dict[str, pb.Metric]:
         InstrumentationScope("edgeobs.exporter"), NOW_NS, START_NS,
     )  # fmt: skip
     [resource] = encode_metrics(data).resource_metrics
-    assert [(each.key, each.value.string_value) for each in resource.resource.attributes] == [("service.name", "x")]
+    assert [(each.key, each.value.string_value) for each in resource.resource.attributes] == [
+        ("service.name", "x")
+    ]
     [scope] = resource.scope_metrics
     return {metric.name: metric for metric in scope.metrics}
 
@@ -75,10 +77,17 @@ def test_summaries_infos_states_and_gauges_arrive() -> None:
     exporter.summary("meter_frame_bytes", "Frames.").observe(12)
     exporter.gauge("meter_flow_ratio", "Flow.").set(math.inf)
     exporter.register(prometheus.Info("meter_build", "Build.", registry=None), name="build")
-    exporter.register(prometheus.Enum("meter_state", "State.", states=["on", "off"], registry=None), name="state")
+    exporter.register(
+        prometheus.Enum("meter_state", "State.", states=["on", "off"], registry=None), name="state"
+    )
     found = pushed(exporter)
     [frames] = found["meter_frame_bytes"].histogram.data_points
-    assert (frames.count, frames.sum, list(frames.bucket_counts), list(frames.explicit_bounds)) == (1, 12, [1], [])
+    assert (frames.count, frames.sum, list(frames.bucket_counts), list(frames.explicit_bounds)) == (
+        1,
+        12,
+        [1],
+        [],
+    )
     assert found["meter_flow_ratio"].gauge.data_points[0].as_double == math.inf
     assert found["meter_build_info"].gauge.data_points[0].as_double == 1
     assert {attributes(p)["meter_state"]: p.as_double for p in found["meter_state"].gauge.data_points} == {
@@ -100,10 +109,15 @@ SAID_BY_THE_FORMAT = {"total", "ratio", "created", "info", "bucket", "sum", "cou
 
 @given(
     words=st.lists(
-        st.from_regex(r"[a-z][a-z0-9]{0,5}", fullmatch=True).filter(lambda word: word not in SAID_BY_THE_FORMAT),
-        min_size=1, max_size=3,
+        st.from_regex(r"[a-z][a-z0-9]{0,5}", fullmatch=True).filter(
+            lambda word: word not in SAID_BY_THE_FORMAT
+        ),
+        min_size=1,
+        max_size=3,
     ),
-    unit=st.sampled_from(["", "seconds", "bytes", "celsius", "ratio", "pascals", "volts", "liters", "joules"]),
+    unit=st.sampled_from(
+        ["", "seconds", "bytes", "celsius", "ratio", "pascals", "volts", "liters", "joules"]
+    ),
     counts=st.booleans(),
 )
 def test_a_metric_has_one_name_however_it_arrives(words: list[str], unit: str, counts: bool) -> None:

@@ -2,8 +2,8 @@
 
 import gzip
 import threading
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class Server:
         self._http.daemon_threads = True
         self.port: int = self._http.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+        threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self) -> None:
         self.gate.set()
@@ -99,6 +99,10 @@ def own(exporter: Exporter, name: str, **labels: str) -> float:
     return found
 
 
+def waits_beyond(exporter: Exporter, size: float) -> bool:
+    return own(exporter, "edgeobs_exporter_push_waiting_bytes") > size
+
+
 def test_the_last_value_is_pushed_when_it_ends(server: Server, exporter: Make) -> None:
     dev, beats = exporter()
     dev.push(server.url, every_s=3600)
@@ -125,7 +129,7 @@ def test_what_cannot_be_sent_waits_and_comes_in_order(
     for _ in range(3):
         beats.inc()
         seen = own(dev, "edgeobs_exporter_push_waiting_bytes")
-        wait(lambda before=seen: own(dev, "edgeobs_exporter_push_waiting_bytes") > before, "nothing waits")
+        wait(partial(waits_beyond, dev, seen), "nothing waits")
     server.status = 200
     wait(lambda: len(server.taken) > 2, "what waited did not come")
     dev.close()
@@ -161,9 +165,8 @@ def test_a_server_that_hangs_does_not_hold_up_the_end(server: Server, exporter: 
     dev, beats = exporter()
     dev.push(server.url, every_s=3600, buffer=tmp_path, timeout_s=30)
     beats.inc(6)
-    began = time.monotonic()
     dev.close(0.5)
-    assert time.monotonic() - began < 20  # the request alone would take 30
+    assert server.asked == []  # the request, which takes 30 s, has not ended
     assert list(tmp_path.glob("*.otlp")), "the last values are not on disk"
 
 

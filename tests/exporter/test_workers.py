@@ -29,7 +29,10 @@ def test_histograms_add_up_and_keep_their_exemplar(worker: Start) -> None:
     first.page()
     told = second.say(f"page {OPENMETRICS}")
     found = {line.partition(" ")[0]: line for line in told.splitlines()}
-    assert 'shop_order_duration_seconds_bucket{le="1.0"} 1.0 # {' in found['shop_order_duration_seconds_bucket{le="1.0"}']
+    assert (
+        'shop_order_duration_seconds_bucket{le="1.0"} 1.0 # {'
+        in found['shop_order_duration_seconds_bucket{le="1.0"}']
+    )
     assert "2.0 # {" in found['shop_order_duration_seconds_bucket{le="10.0"}']
     assert found["shop_order_duration_seconds_sum"].endswith(" 5.5")
     assert found["shop_order_duration_seconds_count"].endswith(" 2.0")
