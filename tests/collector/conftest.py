@@ -8,7 +8,7 @@ import pytest
 
 from edgeobs.demo.children import Children
 from tests.collector.site import Site, site
-from tests.real.parts import COLLECTOR, LOKI, MissingPartsError, Tool, programs
+from tests.real.parts import COLLECTOR, LOKI, MissingPartsError, Tool, built, programs
 
 
 def _built(tool: Tool) -> Path:
@@ -26,7 +26,7 @@ def otelcol() -> Path:
 
 @pytest.fixture(scope="session")
 def loki() -> Path:
-    """The real Loki."""
+    """That the real Loki is there, and where."""
     return _built(LOKI)
 
 
@@ -46,6 +46,6 @@ def children(tmp_path: Path) -> Iterator[Children]:
 
 
 @pytest.fixture
-def build(children: Children, tmp_path: Path, otelcol: Path, loki: Path) -> Callable[..., Site]:
-    """Makes a site; nothing of it is started."""
-    return lambda **options: site(children, tmp_path, otelcol, loki, **options)
+def build(children: Children, tmp_path: Path, otelcol: Path) -> Callable[..., Site]:
+    """Makes a site; nothing of it is started, and who wants Loki in it asks for that too."""
+    return lambda **options: site(children, tmp_path, otelcol, built(LOKI), **options)

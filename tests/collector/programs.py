@@ -67,7 +67,7 @@ class Program:
                 return
             except (ProgramError, AssertionError) as error:
                 self.kill()
-                said = "\n".join(self.said())
+                said = self.said()
                 if known or attempt == STARTS or _TAKEN not in said:
                     raise ProgramError(f"{error}\n{said}") from error
 
@@ -94,9 +94,9 @@ class Program:
         """The same with a path there."""
         return f"http://{self.address(port)}{path}"
 
-    def said(self) -> list[str]:
+    def said(self) -> str:
         """The end of what it printed."""
-        return self.children.last_lines(self.name, 30)
+        return "\n".join(self.children.last_lines(self.name, 30))
 
     def metric(self, port: str, name: str, **labels: str) -> float:
         """The sum of samples of this name (and labels) at /metrics of a port; 0 while there are none."""

@@ -78,7 +78,8 @@ def agent(
         {**of_pods, **timing, "job_name": f"target-{n}", "static_configs": [{"targets": [target]}]}
         for n, target in enumerate(scraped)
     ]
-    found["receivers"]["prometheus"] = {"config": {"scrape_configs": targets}}
+    if targets:  # without any it must not be used, or it asks for Kubernetes
+        found["receivers"]["prometheus"] = {"config": {"scrape_configs": targets}}
     size = {} if queue_bytes is None else {"sending_queue": {"queue_size": queue_bytes}}
     found["exporters"] = {name: {**SOON, **size} for name in QUEUES}
     found["service"]["pipelines"] = {
@@ -149,7 +150,7 @@ def site(
     otelcol: Path,
     loki: Path,
     scraped: Sequence[str] = (),
-    metrics: Sequence[str] = ("otlp", "hostmetrics", "prometheus"),
+    metrics: Sequence[str] = ("otlp", "hostmetrics"),
     queue_bytes: int | None = None,
     disk: Sequence[str] = (),
 ) -> Site:

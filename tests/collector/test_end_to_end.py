@@ -39,6 +39,7 @@ def works(workload: Workload) -> None:
     workload.metrics(10)
 
 
+@pytest.mark.usefixtures("loki")
 def test_nothing_is_lost_or_doubled_while_the_core_is_dead(build: Build) -> None:
     site = build(metrics=["otlp"])  # what the machine itself measures has no number that is known beforehand
     for program in (site.loki, site.core, site.gateway, site.agent):
@@ -63,6 +64,7 @@ def test_nothing_is_lost_or_doubled_while_the_core_is_dead(build: Build) -> None
         assert collector.metric("metrics", "otelcol_exporter_send_failed_log_records_total") == 0
 
 
+@pytest.mark.usefixtures("loki")
 def test_a_node_goes_on_where_it_was_whatever_dies(build: Build) -> None:
     site = build(metrics=["otlp"])
     site.loki.start()
@@ -117,7 +119,7 @@ def value(prometheus: Program, query: str) -> float:
 @pytest.mark.usefixtures("prometheus")
 def test_what_machine_and_container_tell_arrives_under_its_place(build: Build) -> None:
     with served(good) as target:
-        site = build(scraped=[target])
+        site = build(scraped=[target], metrics=["hostmetrics", "prometheus"])
         for program in (site.prometheus, site.gateway, site.agent):
             program.start()
         for name in ("system_memory_usage_bytes", "system_network_io_bytes_total", "device_volts"):
