@@ -17,6 +17,7 @@ BENCHMARKS = {
     "logs": "lines → templates and series; grouping and false alarms on labelled logs (with --data)",
     "node": "what telling of a node costs, beside node_exporter (apt: prometheus-node-exporter)",
     "edge": "an agent on a node: bytes kept there, and what the process costs, all told (quick 60 s)",
+    "exporter": "the exporter library beside prometheus_client alone: increments, import, pages, workers",
     "weeks": "what knowing days of rest finds in synthetic weeks",
     "accuracy": "detectors beside floors on labelled public data (needs --data)",
 }

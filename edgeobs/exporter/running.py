@@ -56,6 +56,11 @@ class Running:
         atexit.register(self.close)
         _AT_FORK.add(self)
 
+    def publish(self) -> None:
+        """Have other workers know what this one has counted, now rather than at the next beat."""
+        if self._workers is not None and self._begun and not self._closed:
+            self._workers.publish()
+
     def serve(self, port: int, address: str) -> None:
         """Answer scrapes, as soon as this process leads."""
 
