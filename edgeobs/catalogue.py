@@ -38,6 +38,37 @@ METRICS: dict[str, Metric] = {
     "edgeobs_spans_rejected_total": Metric(
         "counter", "Spans refused: for a node the sender may not speak for, or invalid.", ("reason",)
     ),
+    "edgeobs_log_lines_received_total": Metric("counter", "Log records that the stage of logs took."),
+    "edgeobs_log_lines_dropped_total": Metric(
+        "counter", "Log records counted in no series: too old, no room for their sender.", ("reason",)
+    ),
+    "edgeobs_log_lines_other_total": Metric(
+        "counter", "Log records counted without a template because a bound was reached.", ("reason",)
+    ),
+    "edgeobs_log_bodies_cut_total": Metric(
+        "counter",
+        "Log records of which not all was looked at: their first line alone, or its first bytes.",
+        ("what",),
+    ),
+    "edgeobs_log_templates_evicted_total": Metric(
+        "counter", "Templates of log lines forgotten to make room for others."
+    ),
+    "edgeobs_spans_dropped_total": Metric(
+        "counter",
+        "Spans that became no series, or not wholly: duplicate, orphan (no parent within the wait), negative"
+        " (ends before it starts; counted without a duration), late (its interval is over), future, too old,"
+        " limit (no room).",
+        ("reason",),
+    ),
+    "edgeobs_spans_other_total": Metric(
+        "counter",
+        "Spans counted under `other` because a bound on services, operations or edges was reached.",
+        ("what",),
+    ),
+    "edgeobs_spans_skewed_total": Metric(
+        "counter", "Spans that began before their parent did: clocks of nodes differ."
+    ),
+    "edgeobs_spans_joined_total": Metric("counter", "Spans whose parent was found."),
     "edgeobs_signs_total": Metric(
         "counter", "What logs and spans told by themselves and no series does, by kind.", ("kind",)
     ),

@@ -28,9 +28,11 @@ from edgeobs.incidents import Settings as IncidentSettings
 from edgeobs.ingest.settings import Limits
 from edgeobs.ingest.settings import Settings as ServerSettings
 from edgeobs.kube.settings import KubernetesSettings
+from edgeobs.logs import Settings as LogSettings
 from edgeobs.remediate import Settings as RemediateSettings
 from edgeobs.remediate.proposing import problems as remediation_problems
 from edgeobs.remediate.windows import problems as window_problems
+from edgeobs.traces import Settings as TraceSettings
 from edgeobs.web import Settings as WebSettings
 
 _MAX_BYTES = 1 << 20
@@ -83,6 +85,8 @@ class Config:
     server: ServerSettings = field(default_factory=ServerSettings)
     limits: Limits = field(default_factory=Limits)
     features: FeatureSettings = field(default_factory=FeatureSettings)
+    logs: LogSettings = field(default_factory=LogSettings)
+    traces: TraceSettings = field(default_factory=TraceSettings)
     detect: DetectSettings = field(default_factory=DetectSettings)
     peers: PeerSettings = field(default_factory=PeerSettings)
     changes: ChangeSettings = field(default_factory=ChangeSettings)

@@ -237,7 +237,7 @@ class Pipeline:
             # Who speaks is not known: nobody counts as heard, and no absence comes or goes for it.
             beats, absences = [], self.absences
         else:
-            beats, absences = self.streams.heard(beats, absences, now_ns)
+            beats, absences = self.streams.hearing.look(beats, absences, now_ns)
         self.beats, self.absences = beats, absences
         if isinstance(self.cluster, MemoryCluster):
             self.cluster.learn(self.beats, opted_in=self._opted_in)

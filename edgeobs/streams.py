@@ -8,32 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeobs.detect.parts import Parts
+from edgeobs.hearing import LATE_NS, Hearing
+from edgeobs.logs import Template
 from edgeobs.signals import (
-    SECOND,
-    Absence,
     Batch,
     Closed,
     Edge,
     Floats,
-    Heartbeat,
     Identity,
     Int8s,
     Int32s,
     Int64s,
     LogBatch,
     Points,
-    Resource,
     Scores,
     SpanBatch,
 )
 
 Arrays = dict[str, NDArray[Any]]
 
-LATE_NS = 120 * SECOND
-"""Of a sign: what was found in lines that are older was found too late to act upon."""
-_ALIVE_NS = 10 * SECOND
-_NO_METRICS = "the node's metrics are missing; its logs or spans go on"
-_MOST_PLACES = 10_000
 _NONE = Closed(Points.none())
 _T = TypeVar("_T")
 
@@ -46,7 +39,7 @@ class Logs(Protocol):
     def forget(self, ids: Int32s) -> None: ...
     def state(self) -> Arrays: ...
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None: ...
-    def text(self, template: str) -> str: ...
+    def template(self, ident: str) -> Template | None: ...
 
 
 class Traces(Protocol):
@@ -76,13 +69,13 @@ class Streams:
 
     def __init__(self, logs: Logs | None, traces: Traces | None, parts: Parts) -> None:
         self.logs, self.traces, self.parts = logs, traces, parts
-        self.spoke: dict[Resource, int] = {}  # node → when logs or spans of now came from it, our clock
+        self.hearing = Hearing()
         self._now_ns = 0
 
     def take(self, batch: LogBatch | SpanBatch, now_ns: int) -> None:
         """What one request brought."""
         self._now_ns = now_ns
-        self._hear(batch, now_ns)
+        self.hearing.hear(batch, now_ns)
         if isinstance(batch, LogBatch):
             if self.logs is not None:
                 self._ask("logs", partial(self.logs.take, batch, now_ns), None)
@@ -102,13 +95,6 @@ class Streams:
         fresh = tuple(sign for sign in signs if now_ns - sign.time_ns <= LATE_NS)
         return Closed(joined(logs.points, spans.points), fresh)
 
-    def heard(
-        self, beats: Sequence[Heartbeat], absences: Sequence[Absence], now_ns: int
-    ) -> tuple[list[Heartbeat], list[Absence]]:
-        """Beats and absences, in which whoever sends logs or spans is alive (`still_heard`)."""
-        self.spoke = {place: at for place, at in self.spoke.items() if 0 <= now_ns - at < LATE_NS}
-        return still_heard(beats, absences, self.spoke, now_ns)
-
     def surprising(self, series: Int32s, time_ns: Int64s) -> None:
         """Of these samples what brought them about is worth keeping."""
         if self.traces is not None and len(series):
@@ -118,7 +104,8 @@ class Streams:
         """For people, of a series: the template it counts, and ids of traces that it was surprised by."""
         template = dict(identity.labels).get("template", "")
         if template and self.logs is not None:
-            return self._ask("logs", partial(self.logs.text, template), ""), ()
+            found = self._ask("logs", partial(self.logs.template, template), None)
+            return found.text if found else "", ()
         if self.traces is None:
             return "", ()
         return "", self._ask("traces", partial(self.traces.exemplars, series), ())
@@ -151,15 +138,6 @@ class Streams:
         both: dict[str, Logs | Traces | None] = {"logs": self.logs, "traces": self.traces}
         return {name: stage for name, stage in both.items() if stage is not None}
 
-    def _hear(self, batch: LogBatch | SpanBatch, now_ns: int) -> None:
-        """Whoever says something of now is alive; what a queue held back tells of the past alone."""
-        times = batch.time_ns if isinstance(batch, LogBatch) else batch.end_ns
-        fresh = (times == 0) | (times > now_ns - LATE_NS)
-        for number in np.unique(batch.source[fresh]).tolist():
-            place = batch.sources[number].resource.place()
-            if place.node and (place in self.spoke or len(self.spoke) < _MOST_PLACES):
-                self.spoke[place] = now_ns
-
     def _ask(self, part: str, what: Callable[[], _T], otherwise: _T) -> _T:
         return self.parts.ask(part, self._now_ns, what, otherwise)
 
@@ -176,37 +154,6 @@ def joined(one: Points, other: Points) -> Points:
         np.concatenate([one.start_ns, other.start_ns]),
         np.concatenate([one.value, other.value]),
     )
-
-
-def still_heard(
-    beats: Sequence[Heartbeat], absences: Sequence[Absence], spoke: Mapping[Resource, int], now_ns: int
-) -> tuple[list[Heartbeat], list[Absence]]:
-    """Beats and absences, with logs and spans as signs of life: who still sends them is not silent.
-
-    Its metrics are missing, and that is said. What was on its way when a node fell silent is no sign of life:
-    only what came a second after its last metric, or later, and of late.
-    """
-
-    def alive(beat: Heartbeat) -> bool:
-        at = spoke.get(beat.place, 0)
-        return at - beat.heard_ns > SECOND and now_ns - at < max(_ALIVE_NS, 5 * beat.interval_ns)
-
-    quiet = {beat.place: beat for beat in beats if beat.state in ("late", "silent")}
-    living = {place for place, beat in quiet.items() if alive(beat)}
-    if not living:
-        return list(beats), list(absences)
-    dead = [place for place in quiet if place not in living]
-    kept: list[Absence] = []
-    for each in absences:
-        if each.scope == "node" and each.place in living:
-            kept.append(Absence("exporter", each.place, each.since_ns, _NO_METRICS))
-        elif each.scope in ("node", "exporter") or any(_within(place, each.place) for place in dead):
-            kept.append(each)
-    return [beat._replace(state="late") if beat.place in living else beat for beat in beats], kept
-
-
-def _within(node: Resource, wide: Resource) -> bool:
-    return node.cluster == wide.cluster and wide.zone in ("", node.zone)
 
 
 def both(one: Batch, other: Batch) -> Batch:

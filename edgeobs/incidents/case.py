@@ -75,6 +75,10 @@ class Case:
         """The exhibits that are not calm."""
         return [each for each in self.exhibits.values() if not each.calm]
 
+    def lives(self) -> bool:
+        """Whether it is not over: an incident lives by what could have opened one."""
+        return any(not (self.id and each.weak) for each in self.live())
+
     def only_absences(self) -> bool:
         """Whether silence is all that speaks for it."""
         return all(each.source == "absence" for each in self.live())
@@ -85,7 +89,7 @@ class Case:
         ``series`` are followed in all: of many, one must insist more.
         """
         since = now_ns - int(settings.join_s * SECOND)
-        live = [each for each in self.live() if each.heard_ns >= since]
+        live = [each for each in self.live() if each.heard_ns >= since and not each.weak]
         if any(each.source in ("absence", "alert") for each in live):
             return True
         if len({each.family for each in live if each.source in ("series", "sign")}) >= settings.min_names:

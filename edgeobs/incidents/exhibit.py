@@ -64,6 +64,7 @@ class Exhibit:
     why: str = ""
     parts: tuple[tuple[str, float], ...] = ()
     ease: float = 0.0  # log₁₀ of the seconds between samples
+    weak: bool = False  # not surprising enough to open an incident or to keep one: told where there is one
     kind: str = ""
     resource: Resource = NOWHERE
     detail: str = ""
@@ -85,6 +86,8 @@ class Exhibit:
 
     def insists(self, settings: Settings, series: int) -> bool:
         """Whether it is an incident though it is alone, among so many series in all."""
+        if self.weak:
+            return False
         whole = self.source == "joint"
         least = settings.alone_score - self.ease if whole else alone(self.ease, series, settings)
         lasted = (self.last_ns - self.onset_ns) / SECOND

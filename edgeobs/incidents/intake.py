@@ -6,7 +6,7 @@ from math import log10, nan
 from edgeobs.incidents.case import Case
 from edgeobs.incidents.cases import Cases
 from edgeobs.incidents.exhibit import Exhibit, of_absence, of_alert, of_joint, of_series, of_sign
-from edgeobs.incidents.promise import opening
+from edgeobs.incidents.promise import LEAST, opening
 from edgeobs.incidents.watch import DROPPED, Watch, Watcher
 from edgeobs.incidents.zones import absorb, covered, gather
 from edgeobs.signals import (
@@ -100,10 +100,11 @@ class Intake:
         if len(signs) > most:
             self._counts[DROPPED, "step"] += len(signs) - most
         for sign in sorted(signs, key=lambda each: -each.score)[:most]:
-            if sign.score >= opening(log10(max(sign.interval_s, 1.0)), self.settings):
+            if sign.score >= LEAST:
                 self._sign(sign, now_ns)
 
     def _sign(self, sign: Sign, now_ns: int) -> None:
+        """What is rare but not rare enough waits, for as long as evidence lasts, for an incident to join."""
         place = sign.source.resource.place()
         case = self.cases.of(place)
         exhibit = case.exhibits.get((place.node, sign.text))
@@ -112,6 +113,7 @@ class Intake:
             if not self.cases.add(case, exhibit):
                 return
         exhibit.show(Point(sign.time_ns, sign.value, nan, nan, sign.score), nan, self.cases.point_limit)
+        exhibit.weak = exhibit.score < opening(exhibit.ease, self.settings)
         case.shown = None
         self._heard(case, exhibit, sign.time_ns, now_ns)
 

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgeobs.hearing import LATE_NS, Hearing, still_heard
+from edgeobs.logs import Template
 from edgeobs.signals import (
     SECOND,
     Absence,
@@ -27,7 +29,7 @@ from edgeobs.signals import (
     Source,
     SpanBatch,
 )
-from edgeobs.streams import LATE_NS, Arrays, Streams, both, both_scores, joined, still_heard
+from edgeobs.streams import Arrays, Streams, both, both_scores, joined
 
 SENDER = Principal(0, "loopback", None, 1000)
 NOW = 1_700_000_000 * SECOND
@@ -88,8 +90,8 @@ class Stage:
             raise ValueError("nothing learned")
         self.learned = int(state["learned"][0])
 
-    def text(self, template: str) -> str:
-        return f"user <*> ({template})"
+    def template(self, ident: str) -> Template:
+        return Template(ident, f"user <*> ({ident})", 3, "user 7", 1)
 
     def edges(self, _: int) -> Sequence[Edge]:
         self._may_fail()
@@ -222,6 +224,26 @@ def test_signs_of_long_ago_are_nobodys_business(staged: Any) -> None:
     assert incident.title.startswith("till on n0: silent now, since ")
 
 
+def test_what_is_rare_but_not_enough_joins_what_is_there(staged: Any) -> None:
+    site, one, _ = staged
+    site.seconds(60)
+    weak = Sign("log template never seen", source("n1"), "never seen: oops", (), site.now_ns, 3.0, 10.0)
+    one.closed = [Closed(Points.none(), (weak, weak._replace(text="usual", score=1.9)))]
+    site.seconds(5)
+    assert site.pipeline.incidents.active() == []
+    site.seconds(10, failing=1)
+    (incident,) = site.pipeline.incidents.active()
+    assert {each.name for each in incident.evidence} >= {
+        "system_disk_errors_total",
+        "log template never seen",
+    }
+    assert "usual" not in {each.text for each in incident.evidence}
+    for _ in range(150):  # what is weak does not keep it alive
+        one.closed = [Closed(Points.none(), (weak._replace(time_ns=site.now_ns),))]
+        site.seconds(1)
+    assert site.pipeline.incidents.active() == []
+
+
 def test_logs_alone_agree_with_nobody(staged: Any) -> None:
     site, one, _ = staged
     site.seconds(3)
@@ -289,16 +311,19 @@ def test_a_zone_is_dark_while_one_of_its_nodes_is() -> None:
     assert still_heard(beats, dark, dict.fromkeys(place, NOW), NOW)[1] == []
 
 
-def test_logs_of_now_count_and_those_of_a_queue_do_not(staged: Any) -> None:
-    site, _, _ = staged
-    streams = site.pipeline.streams
-    streams.take(logs("fresh", NOW - SECOND), NOW)
-    streams.take(logs("timeless", 0), NOW)
-    streams.take(logs("stored", NOW - 2 * LATE_NS), NOW)
-    streams.take(spans("spans", NOW), NOW)
-    assert {place.node for place in streams.spoke} == {"fresh", "timeless", "spans"}
-    streams.heard([], [], NOW + LATE_NS)
-    assert streams.spoke == {}
+def test_logs_of_now_count_and_those_of_a_queue_do_not() -> None:
+    hearing = Hearing()
+    hearing.hear(logs("n0", NOW - SECOND), NOW)
+    hearing.hear(logs("n1", 0), NOW)
+    hearing.hear(logs("n2", NOW - 2 * LATE_NS), NOW)
+    hearing.hear(spans("n3", NOW), NOW)
+    assert {place.node for place in hearing.spoke} == {"n0", "n1", "n3"}
+    hearing.look([beat("n4", "alive", NOW), beat("n5", "silent", NOW)], [], NOW + SECOND)
+    alive = {f"n{i}" for i in range(6) if hearing.alive(Resource("", f"z{i}", f"n{i}"))}
+    assert alive == {"n0", "n1", "n3"}, "and n4, whose zone is another"
+    assert hearing.alive(Resource("", "zn4", "n4"))
+    hearing.look([], [], NOW + LATE_NS)
+    assert hearing.spoke == {}
 
 
 def test_a_node_that_stops_its_metrics_and_goes_on_logging(staged: Any) -> None:
@@ -328,7 +353,10 @@ rows = st.integers(0, 4)
 
 def batch(n: int, first: int) -> Batch:
     return Batch(
-        np.arange(first, first + n, dtype=np.int32), np.arange(n), np.arange(n) + 0.5, np.zeros(n, np.bool_)
+        np.arange(first, first + n, dtype=np.int32),
+        np.arange(n),
+        np.arange(n, dtype=np.float64),
+        np.zeros(n, np.bool_),
     )
 
 
