@@ -31,11 +31,11 @@ def run(quick: bool) -> list[Measure]:
     )
     with _sink() as url:
         sends = _cost([sys.executable, "-m", "edgeobs.node", f"--url={url}", "--listen"], scrapes)
-    theirs = _cost([THEIRS, "--web.listen-address"], scrapes) if THEIRS else None
+    theirs = _cost([THEIRS, "--web.listen-address"], scrapes) if THEIRS else {}
     return [
-        _beside("node_core_percent", ours["core_percent"], "%", theirs and theirs["core_percent"]),
-        _beside("node_rss_mib", ours["rss_mib"], "MiB", theirs and theirs["rss_mib"]),
-        _beside("node_scrape_ms", ours["scrape_ms"], "ms", theirs and theirs["scrape_ms"]),
+        _beside("node_core_percent", ours["core_percent"], "%", theirs.get("core_percent")),
+        _beside("node_rss_mib", ours["rss_mib"], "MiB", theirs.get("rss_mib")),
+        _beside("node_scrape_ms", ours["scrape_ms"], "ms", theirs.get("scrape_ms")),
         Measure(
             "node_samples",
             ours["samples"],
@@ -60,7 +60,7 @@ def _beside(name: str, ours: float, unit: str, theirs: float | None) -> Measure:
 
 
 def _cost(command: list[str], scrapes: int) -> dict[str, float]:
-    """Of a process that listens where its last argument says: percent of a core, MiB, ms a scrape, samples."""
+    """Percent of a core, MiB, ms a scrape and samples of a process; its last argument is where it listens."""
     with _running(command) as (url, child), httpx.Client() as client:
         took, text = [], ""
         client.get(url)
@@ -85,8 +85,8 @@ def _running(command: list[str]) -> Iterator[tuple[str, psutil.Process]]:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     last = f"{command[-1]}={address}"
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen([*command[:-1], last], **quiet) as child:
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen([*command[:-1], last], stdout=quiet, stderr=quiet) as child:
         try:
             url = f"http://{address}/metrics"
             _await(url)

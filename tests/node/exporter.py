@@ -22,8 +22,8 @@ def node_exporter() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen([PROGRAM, f"--web.listen-address={address}"], **quiet) as child:
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen([PROGRAM, f"--web.listen-address={address}"], stdout=quiet, stderr=quiet) as child:
         try:
             url = f"http://{address}/metrics"
             wait(lambda: httpx.get(url).is_success, "node_exporter answers")

@@ -128,6 +128,14 @@ def test_one_mount_a_device_and_none_of_the_kernels_own(tmp_path: Path) -> None:
     assert set(states) == {("/",), ("/boot efi",)}
 
 
+def test_mounts_of_a_container_are_seen_from_its_root() -> None:
+    """Without the right to look at the first process: the machine's are below ours."""
+    text = "overlay / overlay rw 0 0\n/dev/sda1 /host ext4 ro 0 0\n/dev/sdb1 /host/data ext4 rw 0 0\n"
+    text += "/dev/sda1 /etc/hosts ext4 rw 0 0\n/dev/sdc1 /hosted ext4 rw 0 0\n"
+    found = filesystems.chosen(text, frozenset({"ext4"}), "/host")
+    assert [(mount.device, mount.place) for mount in found] == [("/dev/sda1", "/"), ("/dev/sdb1", "/data")]
+
+
 def test_a_share_of_another_machine_is_read_as_well(tmp_path: Path) -> None:
     readings = list(filesystems.Filesystems()(host("raspberry", tmp_path)))
     assert set(values(readings, "edgeobs.node.filesystem.stuck", "system.filesystem.mountpoint")) == {

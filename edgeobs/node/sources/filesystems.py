@@ -35,7 +35,7 @@ class Filesystems:
 
     def __call__(self, host: Host) -> Found:
         """How full each mounted device is; one mount a device, and always the root."""
-        mounts = chosen(host.text(_mounts_file(host)), _kinds(host.text(f"{host.proc}/filesystems")))
+        mounts = _mounts(host)
         for mount in mounts[: host.settings.at_most]:
             labels = (
                 ("system.device", mount.device),
@@ -72,7 +72,7 @@ def usage(told: os.statvfs_result, labels: Labels) -> Found:
             yield Reading("system.filesystem.inodes", "updown", "{inode}", value, inside)
 
 
-def chosen(text: str, kinds: frozenset[str]) -> list[Mount]:
+def chosen(text: str, kinds: frozenset[str], below: str = "") -> list[Mount]:
     """Of /proc/mounts: real filesystems, the shortest place of each device, sorted by place. Pure.
 
     Parameters
@@ -81,6 +81,8 @@ def chosen(text: str, kinds: frozenset[str]) -> list[Mount]:
         Lines as fstab(5) has them; spaces in names are ``\\040``.
     kinds
         Filesystems that need a device, by /proc/filesystems.
+    below
+        Only what is mounted here or below it, and as seen from it.
 
     """
     best: dict[str, Mount] = {}
@@ -88,7 +90,9 @@ def chosen(text: str, kinds: frozenset[str]) -> list[Mount]:
         device, place, kind, options = (_plain(field) for field in line.split()[:4])
         if (kind not in kinds and kind not in REMOTE) or device.startswith("/dev/loop"):
             continue
-        mount = Mount(device, place, kind, "ro" in options.split(","))
+        if place != below and not place.startswith(f"{below}/"):
+            continue
+        mount = Mount(device, place.removeprefix(below) or "/", kind, "ro" in options.split(","))
         if device not in best or len(place) < len(best[device].place):
             best[device] = mount
     return sorted(best.values(), key=lambda mount: mount.place)
@@ -100,10 +104,14 @@ def _kinds(text: str) -> frozenset[str]:
     return frozenset(words[0] for words in named if len(words) == 1) - {"squashfs", "iso9660", "erofs"}
 
 
-def _mounts_file(host: Host) -> str:
-    """Of the machine's first process: what is mounted for us alone (a container) is not the machine's."""
-    first = f"{host.proc}/1/mounts"
-    return first if os.access(first, os.R_OK) else f"{host.proc}/mounts"
+def _mounts(host: Host) -> list[Mount]:
+    """Those of the machine's first process; where that may not be looked at, ours, seen from the root."""
+    kinds = _kinds(host.text(f"{host.proc}/filesystems"))
+    try:
+        return chosen(host.text(f"{host.proc}/1/mounts"), kinds)
+    except OSError:
+        ours = chosen(host.text(f"{host.proc}/mounts"), kinds, host.root)
+        return ours or chosen(host.text(f"{host.proc}/mounts"), kinds)
 
 
 def _plain(field: str) -> str:
