@@ -37,27 +37,30 @@ class Clocks:
         self.most_ns = most_ns
         self._of: dict[tuple[int, int], list[tuple[int, int, int]]] = {}  # pair → when, ahead, within
 
-    def learn(self, caller: Int32s, callee: Int32s, stamps: Int64s, now_ns: int) -> int:
-        """Take calls in, ``stamps`` (n, 4) as c₁, c₂, s₁, s₂; how many seem too far apart to be believed.
+    def learn(self, caller: Int32s, callee: Int32s, stamps: Int64s, now_ns: int) -> None:
+        """Take calls in, ``stamps`` (n, 4) as c1, c2, s1, s2; those too far apart are not believed.
 
         A callee that takes longer than its caller waited (it answered before it was done) tells nothing.
         """
         c1, c2, s1, s2 = stamps.T
         within = (c2 - c1) - (s2 - s1)
         ahead = ((s1 - c1) + (s2 - c2)) // 2
-        far = np.abs(ahead) > self.most_ns
-        good = (within >= 0) & ~far & (caller != callee)
+        good = (within >= 0) & (np.abs(ahead) <= self.most_ns) & (caller != callee)
         order = np.flatnonzero(good)[np.argsort(within[good], kind="stable")]
         pair = caller[order].astype(np.int64) << 32 | callee[order]
         _, best = np.unique(pair, return_index=True)
         for k in order[best].tolist():
             self._take(int(caller[k]), int(callee[k]), (now_ns, int(ahead[k]), int(within[k]) // 2 + 1))
-        return int(np.count_nonzero(far))
 
     def all(self, now_ns: int) -> Iterator[Offset]:
         """What is known of every pair."""
         for pair in self._of:
             yield Offset(*pair, *self._best(pair, now_ns))
+
+    def heard_ns(self, caller: int, callee: int) -> int:
+        """When a call between them was last taken in; 0: never."""
+        of = self._of.get((caller, callee))
+        return of[-1][0] if of else 0
 
     def forget(self, nodes: set[int]) -> None:
         """Numbers of nodes that may be given to others from now on."""

@@ -62,19 +62,18 @@ class Given:
             parts.append(Samples(series[series >= 0], value[which][series >= 0]))
         return Samples(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
-    def silent(self, spoke: Int64s, heard: Int32s, end_ns: int, quiet_ns: int) -> Samples:
+    def silent(self, spoke: Int64s, heard: Int32s, end_ns: int, quiet_ns: int, now_ns: int) -> Samples:
         """Zeros for units that spoke within ``quiet_ns`` before and did not now, of sources that one hears.
 
         ``spoke`` are the units of the interval, ``heard`` the sources of senders that sent anything in it.
         """
-        can = np.zeros(len(self.last_ns), np.bool_)
         since = end_ns - self.last_ns
-        can[(self.ids[:, CALLS] >= 0) & (since > 0) & (since <= quiet_ns)] = True
+        can = (self.last_ns > 0) & (since > 0) & (since <= quiet_ns)
         can[spoke] = False
-        units = np.flatnonzero(can)
+        units = np.array([u for u in np.flatnonzero(can).tolist() if self.units.has_calls(u)], np.int64)
         sources = np.array([self.units.source_of(u) for u in units.tolist()], np.int32)
-        units = units[np.isin(sources, heard)]
-        return Samples(self.ids[units, CALLS], np.zeros(len(units)))
+        series = self._series(units[np.isin(sources, heard)], CALLS, now_ns)
+        return Samples(series[series >= 0], np.zeros(np.count_nonzero(series >= 0)))
 
     def told(self, unit: Int64s, end_ns: int) -> None:
         """They had calls in an interval that ended then."""
@@ -109,7 +108,7 @@ class Given:
         for unit in units:
             if unit < len(self.ids):
                 for number in self.of(unit):
-                    del self._unit[number]
+                    self._unit.pop(number, None)
                 self.ids[unit], self.last_ns[unit] = _UNMADE, 0
 
     def _series(self, unit: Int64s, stat: int, now_ns: int) -> Int32s:

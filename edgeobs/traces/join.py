@@ -93,7 +93,6 @@ class Join:
 
     def step(self, spans: Spans, now_ns: int) -> Joined:
         """Take spans in (n ≥ 0) and let time pass."""
-        self.window.pass_time(now_ns)
         fresh = self.window.add(spans.key, _facts(spans), now_ns)
         first = spans if fresh.all() else spans.of(fresh)
         children = first.of(first.child)
@@ -104,6 +103,7 @@ class Join:
         patient = (now_ns - left.came_ns < self.wait_ns) & (left.came_ns <= now_ns)
         kept = np.flatnonzero(patient)[-self.limit :]
         self._waiting = left.of(kept)
+        self.window.pass_time(now_ns)
         return Joined(
             first,
             len(spans.key) - len(first.key),

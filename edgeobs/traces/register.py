@@ -59,6 +59,12 @@ class Register(Generic[K]):
             return self._add(key, owner, now_ns), False
         return self.number(other, owner, now_ns, None)[0], True
 
+    def own(self, number: int, owner: int) -> None:
+        """It is this one's from now on."""
+        self._owned[self.owner[number]] -= 1
+        self._owned[owner] += 1
+        self.owner[number] = owner
+
     def heard(self, numbers: Int32s, now_ns: int) -> None:
         """They were spoken of."""
         self.heard_ns[numbers] = now_ns

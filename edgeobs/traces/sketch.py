@@ -18,7 +18,7 @@ from edgeobs.signals import Bools, Floats, Int64s
 ALPHA = 0.01
 """Greatest relative error of a quantile."""
 
-QUANTILES = (0.5, 0.99)
+QUANTILES = (0.5, 0.9, 0.99)
 _GAMMA = (1 + ALPHA) / (1 - ALPHA)
 _UNKNOWN, _NOTHING = 0, 1  # buckets without a duration, and of 0 ns; g^0 is in the next
 _BITS = 12  # of a bucket: int64's largest needs 2,184 of them

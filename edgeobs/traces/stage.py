@@ -26,6 +26,7 @@ from edgeobs.traces.exemplars import Exemplars
 from edgeobs.traces.given import Given, Samples
 from edgeobs.traces.hints import Candidate, Hint, worth
 from edgeobs.traces.join import Join, Spans
+from edgeobs.traces.offsets import Offsets
 from edgeobs.traces.settings import Settings
 from edgeobs.traces.sketch import Sketch, Summary
 from edgeobs.traces.state import dumped, loaded
@@ -57,14 +58,14 @@ class Traces:
     """
 
     def __init__(self, table: SeriesTable, settings: Settings, counts: Counts, admit: Admit) -> None:
-        del table  # ids are all that is needed of it
-        self.settings, self.counts, self.admit = settings, counts, admit
+        self.table, self.settings, self.counts, self.admit = table, settings, counts, admit
         self.interval_ns, self.wait_ns = int(settings.interval_s * SECOND), int(settings.wait_s * SECOND)
         self.units = Units(settings, counts)
         self.join = Join(settings.spans, self.wait_ns)
         self.clocks = Clocks(int(settings.skew_s * SECOND))
         self.tally = Tally(self.interval_ns, self.wait_ns)
         self.given = Given(self.units, admit, counts)
+        self.offset = Offsets(self.units, self.clocks, admit)
         self.kept = Exemplars(settings.exemplars)
         self._calling = Calling(self.units, self.clocks, self.wait_ns, counts)
         self._pending: list[Spans] = []
@@ -89,11 +90,11 @@ class Traces:
         self._closed_ns = now_ns
         if (self._pending or self.join.waiting()) and not 0 <= now_ns - self._stepped_ns < _LOOK_NS:
             self._step(now_ns)
-        due = self.tally.due(now_ns)
-        if not due:
+        if not self.tally.is_due(now_ns):
             return Closed(Points.none())
-        self._step(now_ns)
-        points = _joined([self._interval(each, now_ns) for each in due])
+        self._step(now_ns)  # before anything is closed: what is pending may belong to it
+        due = self.tally.due(now_ns)
+        points = _joined([*(self._interval(each, now_ns) for each in due), self._offsets_of(due, now_ns)])
         self._forget(now_ns)
         return Closed(points)
 
@@ -136,6 +137,7 @@ class Traces:
     def forget(self, ids: Int32s) -> None:
         """Series ids that may be given to others from now on."""
         self.given.forget(ids)
+        self.offset.forget(set(ids.tolist()))
 
     def state(self) -> State:
         """Registers, open intervals, clocks and kept traces; not the spans that wait."""
@@ -143,8 +145,7 @@ class Traces:
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take up a `state`; ValueError with the reason, and nothing changed, when it does not fit."""
-        fresh = Traces.__new__(Traces)
-        fresh.__init__(None, self.settings, self.counts, self.admit)  # type: ignore[misc]
+        fresh = Traces(self.table, self.settings, self.counts, self.admit)
         loaded(fresh, state)
         self.__dict__.update(fresh.__dict__)
 
@@ -175,7 +176,7 @@ class Traces:
         if begin_ns >= self._whole_ns:
             heard = self._of_senders(sources)
             quiet_ns = int(self.settings.quiet_s * SECOND)
-            samples.append(self.given.silent(found.unit, heard, end_ns, quiet_ns))
+            samples.append(self.given.silent(found.unit, heard, end_ns, quiet_ns, now_ns))
         self.given.told(found.unit, end_ns)
         self.tally.close(sources, end_ns)
         of_edges = sketch.units(counted) % 4 == Family.EDGE
@@ -184,10 +185,17 @@ class Traces:
 
     def _with_series(self, found: Summary) -> Summary:
         """Without the edges from outside, whose calls are their service's."""
-        edges, unit = self.units.edges, found.unit
-        which = np.array([u % 4 < Family.EDGE or bool(edges[u // 4].caller) for u in unit.tolist()], np.bool_)
+        unit, has_calls = found.unit, self.units.has_calls
+        which = np.array([u % 4 == Family.LINK or has_calls(u) for u in unit.tolist()], np.bool_)
         seconds = tuple(column[which] for column in found.seconds)
         return Summary(unit[which], found.calls[which], found.failed[which], found.timed[which], seconds)
+
+    def _offsets_of(self, due: Sequence[Interval], now_ns: int) -> Points:
+        begin_ns = due[-1].begin_ns
+        since_ns = now_ns - 2 * self.interval_ns - self.wait_ns
+        found = self.offset.samples(since_ns, begin_ns + self.interval_ns, now_ns)
+        series, value = np.array([s for s, _ in found], np.int32), np.array([v for _, v in found], np.float64)
+        return _points([Samples(series, value)], begin_ns, begin_ns + self.interval_ns)
 
     def _of_senders(self, sources: Int32s) -> Int32s:
         """Every source of the senders of these."""
@@ -228,7 +236,7 @@ class Traces:
         for number, units in enumerate(alike.values()):
             group[units] = number
         total = sketch.summary(sketch.moved(found, group[unit]))
-        p50, p99 = total.seconds
+        p50, _, p99 = total.seconds
         return tuple(
             Edge(
                 caller,
@@ -258,6 +266,7 @@ class Traces:
             self._late = deque(((end, _without(each, edges)) for end, each in self._late), 64)
         if nodes:
             self.clocks.forget(nodes)
+            self.offset.drop(nodes)
 
 
 def _points(samples: Sequence[Samples], begin_ns: int, end_ns: int) -> Points:

@@ -10,7 +10,7 @@ from edgeobs.traces import sketch
 from edgeobs.traces.sketch import Sketch
 
 _LOOSE = 1 << 18  # keys kept one a call before they are counted together
-_OPEN = 64
+_OPEN = 32
 """Intervals that may be open at once; the oldest is closed early when there are more."""
 
 
@@ -106,6 +106,10 @@ class Tally:
                 self.open[one] = Interval(one, now_ns, Sketch.none())
             self.open[one].add(calls.of(begin == one))
         return timely
+
+    def is_due(self, now_ns: int) -> bool:
+        """Whether there is anything to close."""
+        return len(self.open) > _OPEN or any(self._is_due(each, now_ns) for each in self.open.values())
 
     def due(self, now_ns: int) -> list[Interval]:
         """Those to be closed now, in order of time: each that is due, and whatever is older than it."""

@@ -68,6 +68,7 @@ class Units:
         self.operations: Register[Operation] = Register(settings.most, settings.operations)
         self.edges: Register[Link] = Register(settings.most, settings.edges)
         self.principals: dict[int, Principal] = {}  # by number of a source
+        self.speaker: dict[int, Principal] = {}  # by number of a node: who last spoke for it
         self.node: Int32s = np.zeros(0, np.int32)  # by number of a source: of its node, −1 unknown
         self.answered_ns: Int64s = np.zeros(0, np.int64)  # by number of an edge: when its callee sent a span
         self.nodes: Register[Resource] = Register(settings.most, settings.most)
@@ -108,6 +109,11 @@ class Units:
             return number
         return self.operations[number].source if family == Family.OPERATION else self.edges[number].source
 
+    def has_calls(self, unit: int) -> bool:
+        """Whether its calls are a series of their own; those from outside are their service's already."""
+        number, family = divmod(unit, 4)
+        return family < Family.EDGE or (family == Family.EDGE and bool(self.edges[number].caller))
+
     def labels_of(self, unit: int) -> Labels:
         """What a unit's series say beside whose they are."""
         number, family = divmod(unit, 4)
@@ -140,6 +146,8 @@ class Units:
             self._pairs.clear()
         nodes = {n for n, key in enumerate(self.nodes.keys) if key is not None} - set(self.node.tolist())
         self.nodes.forget(nodes)
+        for number in nodes:
+            self.speaker.pop(number, None)
         return gone | {4 * n + Family.SERVICE for n in sources}, nodes
 
     def place(self) -> None:
@@ -156,8 +164,10 @@ class Units:
         if number >= 0:
             self._reserve()
             self.principals[number] = principal
+            self.sources.own(number, principal.id)
             if self.node[number] < 0:
                 self.node[number] = self._node(source, now_ns)
+            self.speaker[int(self.node[number])] = principal
         return number
 
     def _node(self, source: Source, now_ns: int) -> int:
@@ -191,14 +201,16 @@ class Units:
             return told
         names = len(batch.names)
         code = source[which].astype(np.int64) * names + batch.peer[which]
-        unique, inverse = np.unique(code, return_inverse=True)
+        unique, inverse, count = np.unique(code, return_inverse=True, return_counts=True)
         found = np.empty(len(unique), np.int32)
-        for k, what in enumerate(unique.tolist()):
+        for k, (what, calls) in enumerate(zip(unique.tolist(), count.tolist(), strict=True)):
             number, peer = divmod(what, names)
             caller, owner = name_of(self.sources[number]), self.sources.owner[number]
             key = Link(number, caller, batch.names[peer][:_LONGEST], "", told=True)
             other = Link(number, caller, OTHER, "", told=True)
-            found[k], _ = self.edges.number(key, owner, now_ns, other)
+            found[k], is_other = self.edges.number(key, owner, now_ns, other)
+            if is_other:
+                self.counts[_OTHER_SPANS, "edge"] += calls
         self.edges.heard(found[found >= 0], now_ns)
         self._reserve()
         told[which] = found[inverse]

@@ -129,7 +129,9 @@ class Window:
 
     def add(self, key: UInt64s, facts: Int64s, now_ns: int) -> Bools:
         """Remember spans (n) with facts (n, width); false where one was seen before."""
-        if self._new.used and 2 * (self._new.used + len(key)) > self.limit:
+        if not self._new.used:
+            self._since_ns = now_ns
+        elif 2 * (self._new.used + len(key)) > self.limit:
             self._turn(now_ns)
         fresh = self._old.find(key) < 0
         index = np.flatnonzero(fresh)
