@@ -4,12 +4,13 @@ import argparse
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 from edgeobs.node.collect import Collector, collect
-from edgeobs.node.health import Verdict
 from edgeobs.node.node_object import Access, NodeObject, in_pod
+from edgeobs.node.readings import Reading
 from edgeobs.node.send import Sender
 from edgeobs.node.settings import Health, Sending, Settings
 
@@ -22,19 +23,14 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with ExitStack() as exits:
-        tell = _conditions(given, parser, exits) if given.conditions else None
-        collector = Collector(_settings(given), health=Health(heartbeat_s=given.heartbeat), tell=tell)
+        collector = Collector(_settings(given), health=Health(heartbeat_s=given.heartbeat))
+        if given.conditions:
+            _tell(collector, given, parser, exits)
         if given.listen:
             _expose(given.listen, collector, exits)
-        put = None
-        if given.url:
-            sender = Sender(
-                Sending(url=given.url, token_file=given.token_file, ca_file=given.ca_file, gzip=given.gzip)
-            ).start()
-            exits.callback(sender.stop)
-            put = sender.put
-        elif not given.listen:
-            parser.error("nothing to do: neither --url nor --listen")
+        put = _send(collector, given, exits) if given.url else None
+        if not (given.url or given.listen or given.conditions):
+            parser.error("nothing to do: no --url, --listen or --conditions")
         collect(collector, put, stop)
 
 
@@ -54,19 +50,34 @@ def _settings(given: argparse.Namespace) -> Settings:
     )
 
 
-def _conditions(
-    given: argparse.Namespace, parser: argparse.ArgumentParser, exits: ExitStack
-) -> Callable[[dict[str, Verdict]], None]:
-    """Verdicts go to the Node object."""
+def _tell(
+    collector: Collector, given: argparse.Namespace, parser: argparse.ArgumentParser, exits: ExitStack
+) -> None:
+    """What the checks find goes to the Node object."""
     access = in_pod()
     if given.api:
         access = Access(url=given.api, token_file=given.api_token_file, ca_file=given.api_ca_file)
     if access is None:
         parser.error("--conditions: not in a pod, and no --api")
-    name = str(Collector(_settings(given), {}).resource["k8s.node.name"])
+    name = str(collector.resource["k8s.node.name"])
     node = NodeObject(access, name, given.heartbeat).start()
     exits.callback(node.stop)
-    return lambda verdicts: node.put(verdicts, time.time())
+    collector.watch.tell = lambda verdicts: node.put(verdicts, time.time())
+    collector.more.append(lambda: _counted("edgeobs.node.conditions.patches", "{patch}", node.counts))
+
+
+def _send(collector: Collector, given: argparse.Namespace, exits: ExitStack) -> Callable[[bytes], None]:
+    sender = Sender(
+        Sending(url=given.url, token_file=given.token_file, ca_file=given.ca_file, gzip=given.gzip)
+    ).start()
+    exits.callback(sender.stop)
+    collector.more.append(lambda: _counted("edgeobs.node.requests", "{request}", sender.counts))
+    return sender.put
+
+
+def _counted(name: str, unit: str, counts: Counter[str]) -> Iterator[Reading]:
+    for result, count in sorted(counts.copy().items()):
+        yield Reading(name, "counter", unit, count, (("result", result),))
 
 
 def _expose(listen: str, collector: Collector, exits: ExitStack) -> None:

@@ -5,7 +5,7 @@ import platform
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from edgeobs.node.derive import latencies
 from edgeobs.node.health import problems
@@ -34,6 +34,7 @@ class Collector:
     tell
         Gets the checks' verdicts each time they were made.
 
+    ``more`` may be added to: what else there is to tell at each collection.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Collector:
         kernel = KernelLog()
         self.rounds = Rounds(self.host, sources(kernel) if read is None else read)
         self.watch = Watch(health or Health(), kernel, tell)
+        self.more: list[Callable[[], Iterable[Reading]]] = []
         self.start_ns = int(_boot_s(self.host) * SECOND)
         self._before: list[Reading] = []
         self._derived: list[Reading] = []
@@ -58,7 +60,8 @@ class Collector:
         """What is new, bounded, and what follows from it and the reading before."""
         with self._lock:
             now = self.rounds.read()
-            self._derived = [*latencies(self._before, now), *self.rounds.own()]
+            more = [reading for each in self.more for reading in each()]
+            self._derived = [*latencies(self._before, now), *self.rounds.own(), *more]
             self._before = now
             self.watch.look(self.rounds.newest(self.settings.interval_s), self.host.clock())
             return self._spelt([*now, *self._derived, *problems(self.watch.verdicts)])

@@ -110,7 +110,8 @@ class Rounds:
         return self._taken(name, source, job, now) if late and not known else None
 
     def _bounded(self, source: Source) -> tuple[list[Reading], int]:
-        return bound(source.read(self.host), self.host.settings.at_most)
+        settings = self.host.settings
+        return bound(source.read(self.host), settings.at_most, settings.pods_at_most)
 
     def _taken(
         self, name: str, source: Source, job: Job[tuple[list[Reading], int]], began_s: float

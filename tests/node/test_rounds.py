@@ -1,5 +1,6 @@
 """Deadlines: what hangs costs itself alone."""
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from edgeobs.node.host import Host, MissingError
+from edgeobs.node.kmsg import KernelLog
 from edgeobs.node.readings import Reading
 from edgeobs.node.rounds import AGAIN_S, Rounds
-from edgeobs.node.sources.table import Source
+from edgeobs.node.sources.table import Source, sources
 from edgeobs.node.timely import Lane, LateError, Timely
 from tests.node.boards import Clock, host
 from tests.waiting import wait
@@ -146,6 +148,39 @@ def test_devices_over_the_bound_are_left_out_and_told(tmp_path: Path) -> None:
     rounds = Rounds(host("riscv", tmp_path), {"many": Source(many, within_s=LONG)})
     assert len(rounds.read()) == 16
     assert [r.value for r in rounds.own() if r.name == "edgeobs.node.left_out"] == [24]
+
+
+def test_pods_have_a_bound_of_their_own(tmp_path: Path) -> None:
+    def many(_: Host) -> Iterator[Reading]:
+        for number in range(40):
+            uid = ("k8s.pod.uid", str(number))
+            yield Reading("x", "gauge", "1", number, (uid,))
+            yield Reading("y", "gauge", "1", number, (uid, ("k8s.container.name", "c")))
+
+    rounds = Rounds(host("riscv", tmp_path, pods_at_most=60), {"many": Source(many, within_s=LONG)})
+    assert len(rounds.read()) == 60
+    assert [r.value for r in rounds.own() if r.name == "edgeobs.node.left_out"] == [20]
+
+
+def test_files_that_never_answer_cost_their_sources_alone(tmp_path: Path) -> None:
+    """Pipes that nobody writes to, as a driver or server that hangs: no timeout ends such a read."""
+    machine = host("server", tmp_path, within_s=1.0)
+    pipes = [tmp_path / "proc/loadavg", tmp_path / "sys/class/powercap/intel-rapl:0/energy_uj"]
+    for pipe in pipes:
+        pipe.unlink()
+        os.mkfifo(pipe)
+    table = {name: each for name, each in sources(KernelLog()).items() if not each.apart}
+    before = threading.active_count()
+    rounds = Rounds(machine, table)
+    for _ in range(3):
+        rounds.read()
+        slow = {name for name, answer in rounds.answers.items() if answer.reason == "slow"}
+        assert slow == {"load", "power"}
+    assert {"cpu", "pods", "temperature"} <= {n for n, answer in rounds.answers.items() if answer.readings}
+    assert threading.active_count() - before <= 4  # two that hang, one that reads, one for mounts
+    for pipe in pipes:  # let them go
+        with pipe.open("w") as writer:
+            writer.write("1\n")
 
 
 def test_timely_work_is_not_begun_again_while_it_hangs() -> None:

@@ -36,7 +36,7 @@ class Filesystems:
     def __call__(self, host: Host) -> Found:
         """How full each mounted device is; one mount a device, and always the root."""
         mounts = _mounts(host)
-        for mount in mounts[: host.settings.at_most]:
+        for mount in mounts[: host.settings.at_most + 1]:  # one more, so that it is counted as left out
             labels = (
                 ("system.device", mount.device),
                 ("system.filesystem.mountpoint", mount.place),

@@ -76,7 +76,7 @@ def _groups(host: Host) -> list[Group]:
                 if match := _UID.search(place):
                     uid = match[1].replace("_", "-")
                     found.setdefault(uid, Group(uid, place, version))
-    return list(found.values())[: host.settings.pods_at_most]
+    return list(found.values())
 
 
 def _cpu_s(host: Host, group: Group) -> float | None:
