@@ -1,6 +1,6 @@
 """Lines counted by pod, interval, severity and template; what of it becomes series."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -29,12 +29,8 @@ _REFUSED = -1
 _CANDIDATES = 4  # times as many templates are watched for a second interval as may have series
 
 
-class Tally(NamedTuple):
-    """Lines of one template and severity in an interval; ``template`` is empty where there is none."""
-
-    template: str
-    severity: int
-    lines: int
+Tally = tuple[str, int, int]
+"""Template (empty: none), severity, and how many lines had both."""
 
 
 class _Row:
@@ -69,6 +65,13 @@ class _Pod:
         return row.series
 
 
+class _Asking(NamedTuple):
+    pod: _Pod
+    principal: Principal
+    interval: int
+    now_ns: int
+
+
 class Counting:
     """Counts by pod. Every pod has a series by severity, of all its lines, and up to
     ``settings.source_series`` by template and severity.
@@ -92,24 +95,33 @@ class Counting:
         self._due_ns = 1 << 63
 
     def take(
-        self, principal: Principal, source: Source, interval: int, tallies: Iterable[Tally], now_ns: int
+        self, principal: Principal, source: Source, interval: int, tallies: Sequence[Tally], now_ns: int
     ) -> None:
         """Count lines of one pod that were written in one interval (its number since 1970)."""
         pod = self._pod(principal, source)
-        tallies = list(tallies)
         if pod is None or interval <= pod.closed:
-            self.counts[_DROPPED, "late" if pod else "sources"] += sum(t.lines for t in tallies)
+            self.counts[_DROPPED, "late" if pod else "sources"] += sum(lines for _, _, lines in tallies)
             return
         bucket = pod.buckets.get(interval)
         if bucket is None:
             end = max((interval + 1) * self._span, now_ns)
             bucket = pod.buckets[interval] = _Bucket(end + int(self.settings.grace_s * SECOND), {})
             self._due_ns = min(self._due_ns, bucket.due_ns)
+        ask = _Asking(pod, principal, interval, now_ns)
+        every, other, counted = [0] * len(SEVERITIES), [0] * len(SEVERITIES), bucket.lines
         for template, severity, lines in tallies:
-            self._add(pod, bucket, ("", severity), lines, (principal, interval, now_ns))
-            own = bool(template) and self._has_own(pod, (template, severity), interval)
-            row = (template if own else OTHER, severity)
-            self._add(pod, bucket, row, lines, (principal, interval, now_ns))
+            every[severity] += lines
+            key = (template, severity)
+            if template and key in counted:  # its row was seen to in this interval
+                counted[key] += lines
+            elif template and self._has_own(pod, key, interval):
+                self._add(ask, bucket, key, lines)
+            else:
+                other[severity] += lines
+        for severity in np.flatnonzero(every).tolist():
+            self._add(ask, bucket, ("", severity), every[severity])
+        for severity in np.flatnonzero(other).tolist():
+            self._add(ask, bucket, (OTHER, severity), other[severity])
 
     def close(self, now_ns: int) -> Points:
         """Samples of the intervals that are over, by pod in ascending order."""
@@ -153,17 +165,14 @@ class Counting:
             pod.seated += 1
         return row.seated
 
-    def _add(
-        self, pod: _Pod, bucket: _Bucket, key: tuple[str, int], lines: int, when: tuple[Principal, int, int]
-    ) -> None:
-        principal, interval, now_ns = when
-        row = pod.rows.get(key)
+    def _add(self, ask: _Asking, bucket: _Bucket, key: tuple[str, int], lines: int) -> None:
+        row = ask.pod.rows.get(key)
         if row is None:
-            row = pod.rows[key] = _Row(interval)
-        row.last = max(row.last, interval)
-        if row.series < 0 and row.asked < interval:
-            row.asked = interval
-            row.series = max(_REFUSED, self._admit(principal, self._identity(pod, key), now_ns))
+            row = ask.pod.rows[key] = _Row(ask.interval)
+        row.last = max(row.last, ask.interval)
+        if row.series < 0 and row.asked < ask.interval:
+            row.asked = ask.interval
+            row.series = max(_REFUSED, self._admit(ask.principal, self._identity(ask.pod, key), ask.now_ns))
             if row.series >= 0:
                 self._series[row.series] = row
         bucket.lines[key] = bucket.lines.get(key, 0) + lines

@@ -42,7 +42,7 @@ class Tree:
     def find(self, line: Line) -> int | None:
         """The most alike template, which learns from the line; None where none is alike enough."""
         best, most = -1, self.likeness * len(line)
-        for number in self.leaf(line):
+        for number in self._leaves.get(self._way(line), ()):
             alike = sum(map(eq, self.words[number], line))
             if alike > most or (best < 0 and alike == most):
                 best, most = number, alike
@@ -88,6 +88,9 @@ class Tree:
         path: Path = (len(line),)
         for word in line[: self.depth]:
             known = self._branches.get(path, ())
-            own = word in known or (len(known) < self.children - 1 and not MASKED.search(word))
-            path += (word if own else WILD,)
+            if word in known:
+                path += (word,)
+            else:
+                room = len(known) < self.children - 1
+                path += (word if room and not ("<" in word and MASKED.search(word)) else WILD,)
         return path

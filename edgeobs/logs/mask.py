@@ -37,21 +37,18 @@ _RULES = {
     "num": r"[-+]?0+(?:[.,]0+)*",
 }
 _ANY = re.compile("|".join(f"(?P<{kind}>{rule})" for kind, rule in _RULES.items()), re.ASCII)
-_WHOLE = re.compile(
-    "|".join(f"(?P<{kind}>{_RULES[kind]})" for kind in ("uuid", "hex")).encode(), re.ASCII
-)  # the usual case of words that are never the same again, told sooner
+_NEVER_AGAIN = re.compile(f"{_RULES['uuid']}|{_RULES['hex']}".encode()).fullmatch
+"""Whole words that are not worth remembering."""
+
+_UUID_LENGTH = 36
 _SHORTEST = 16  # a word without any digit and shorter holds no parameter
 _KEPT_BYTES = 64  # longer words are not remembered
-_NEVER_AGAIN = frozenset({"<uuid>", "<hex>"})
 
 
 def masked(word: bytes) -> str:
     """What a word with its digits zeroed looks like without its parameters."""
     if b"0" not in word and len(word) < _SHORTEST:
         return word.decode("utf-8", "replace")
-    whole = _WHOLE.fullmatch(word)
-    if whole:
-        return f"<{whole.lastgroup}>"
     return _ANY.sub(lambda found: f"<{found.lastgroup}>", word.decode("utf-8", "replace"))
 
 
@@ -63,8 +60,10 @@ class Words(dict[bytes, str]):
         self.limit = limit
 
     def __missing__(self, word: bytes) -> str:
+        if _NEVER_AGAIN(word):
+            return "<uuid>" if len(word) == _UUID_LENGTH else "<hex>"
         found = masked(word)
-        if len(word) <= _KEPT_BYTES and found not in _NEVER_AGAIN:
+        if len(word) <= _KEPT_BYTES:
             if len(self) >= self.limit:
                 self.clear()
             self[word] = found

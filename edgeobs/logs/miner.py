@@ -18,6 +18,7 @@ OTHER = -1
 EMPTY = "<empty>"
 """The one word of the template of blank lines."""
 
+_HEAD = 12  # words, and more than a date and time has
 _SHARE = 16  # of a full workload is forgotten at once, so that it is rarely done
 
 
@@ -54,8 +55,9 @@ class Miner:
 
     def mine(self, lines: Sequence[bytes], tick: int) -> list[int]:
         """For each line 8 × its template's number + the severity its words tell; negative: `OTHER`."""
-        found, known, word, most = [], self.cache.get, self._word, self.settings.tokens
-        for line in lines:
+        known, word, most = self.cache.get, self._word, self.settings.tokens
+        found: list[int] = []
+        for line in lines:  # nothing that a line is taken apart into outlives it: no work for the collector
             words = line.translate(ZEROED).split(None, most)
             if len(words) > most:
                 words[most] = b"0"  # stands for all the rest
@@ -64,13 +66,13 @@ class Miner:
             found.append(self._learn(key, line, tick) if code is None else code)
         return found
 
-    def words_of(self, line: bytes) -> tuple[Line, list[bytes]]:
-        """The words of a line that belong to its template, masked and as they are."""
+    def words_of(self, line: bytes, may_be_stamped: bool) -> list[bytes]:
+        """The words of a line that belong to its template, as they are."""
         most = self.settings.tokens
-        raw = line.split(None, most)[:most]
-        masked = tuple(self._word(word.translate(ZEROED)) for word in raw)
-        skip = stamped(masked)
-        return masked[skip:], raw[skip:]
+        words = line.split(None, most)[:most]
+        if not may_be_stamped:
+            return words
+        return words[stamped(tuple(self._word(word.translate(ZEROED)) for word in words[:_HEAD])) :]
 
     def drop(self, numbers: Sequence[int]) -> None:
         """Forget templates."""
@@ -89,7 +91,8 @@ class Miner:
             number = self._bear(line, raw, tick)
         if number < 0:
             return OTHER
-        self.book.stamped[number] |= skip > 0
+        if skip:
+            self.book.stamped[number] = True
         code = number << 3 | self._levels.of(line)
         self.cache[key] = code
         return code

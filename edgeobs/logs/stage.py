@@ -10,7 +10,7 @@ from edgeobs.columns import occurrences
 from edgeobs.logs import kept
 from edgeobs.logs.body import Lines, lines
 from edgeobs.logs.book import NOBODY, Template
-from edgeobs.logs.counting import Counting, Tally
+from edgeobs.logs.counting import Counting
 from edgeobs.logs.evidence import Evidence, First
 from edgeobs.logs.miner import OTHER
 from edgeobs.logs.settings import Settings
@@ -233,12 +233,14 @@ class Logs:
     def _sample(self, found: Lines, rows: Int64s, template: Int64s) -> None:
         """A few lines of each template are looked at word by word."""
         variety, owner = self._evidence.variety, self._workloads.book.owner
-        few = rows[occurrences(template[rows].astype(np.int32)) < SAMPLE]
+        stamped = self._workloads.book.stamped
+        numbers = template[rows].astype(np.int32)
+        few = rows[occurrences(numbers) + variety.sampled[numbers] < SAMPLE]
         for row in few.tolist():
             number = int(template[row])
-            if variety.wanted(number) > 0:
-                miner = self._workloads.miners[int(owner[number])]
-                variety.add(number, miner.tree.words[number], miner.words_of(found.text[row])[1])
+            miner = self._workloads.miners[int(owner[number])]
+            words = miner.words_of(found.text[row], bool(stamped[number]))
+            variety.add(number, miner.tree.words[number], words)
 
     def _count(
         self,
@@ -251,17 +253,12 @@ class Logs:
     ) -> None:
         if len(rows) == 0:
             return
-        columns = np.stack([batch.source[rows], interval[rows], template[rows], severity[rows]])
-        groups, many = _grouped(columns)
+        keys = np.stack([batch.source[rows], interval[rows], template[rows], severity[rows]])
+        groups, many = _grouped(keys)
         ids = self._workloads.book.ids
         for source, number, begin, end in _runs(groups):
-            tallies = [
-                Tally(ids[t] if t >= 0 else "", s, n)
-                for t, s, n in zip(
-                    groups[2, begin:end].tolist(), groups[3, begin:end].tolist(), many[begin:end].tolist(),
-                    strict=True,
-                )
-            ]  # fmt: skip
+            columns = (groups[2, begin:end].tolist(), groups[3, begin:end].tolist(), many[begin:end].tolist())
+            tallies = [(ids[t] if t >= 0 else "", s, n) for t, s, n in zip(*columns, strict=True)]
             self._counting.take(batch.principal, batch.sources[source], number, tallies, now_ns)
 
 

@@ -53,6 +53,7 @@ class Variety:
         self.places = np.zeros((0, PLACES), np.int16)
         self.history = np.zeros((0, PLACES, _BINS), np.int32)
         self.looks = np.zeros(0, np.int32)
+        self.sampled = np.zeros(0, np.int32)  # lines in this tick
         self._samples: dict[int, list[tuple[int, ...]]] = {}
         self._seen: dict[int, Line] = {}  # words in which places were looked for last
 
@@ -61,10 +62,7 @@ class Variety:
         self.places = grown(self.places, templates, _NOWHERE)
         self.history = grown(self.history, templates, 0)
         self.looks = grown(self.looks, templates, 0)
-
-    def wanted(self, number: int) -> int:
-        """How many more lines of a template are looked at in this tick."""
-        return SAMPLE - len(self._samples.get(number, ()))
+        self.sampled = grown(self.sampled, templates, 0)
 
     def add(self, number: int, words: Line, line: Sequence[bytes]) -> None:
         """A line of a template, in its own words: those without date and time."""
@@ -73,6 +71,7 @@ class Variety:
         places = self.places[number]
         values = tuple(hash(line[at]) if at < len(line) else 0 for at in places[places >= 0].tolist())
         self._samples.setdefault(number, []).append(values)
+        self.sampled[number] += 1
 
     def tick(self) -> list[Varied]:
         """End a tick: every place that was looked at, the surprising and the others."""
@@ -81,18 +80,20 @@ class Variety:
             if len(samples) >= _LEAST:
                 self.looks[number] += 1
                 found += self._looked(number, samples)
-        self._samples = {}
+        self.drop_samples()
         return found
 
     def drop_samples(self) -> None:
         """A tick that tells nothing."""
         self._samples = {}
+        self.sampled[:] = 0
 
     def forget(self, numbers: list[int]) -> None:
         """Templates whose numbers will be given again."""
         self.places[numbers] = _NOWHERE
         self.history[numbers] = 0
         self.looks[numbers] = 0
+        self.sampled[numbers] = 0
         for number in numbers:
             self._samples.pop(number, None)
             self._seen.pop(number, None)

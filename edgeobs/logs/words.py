@@ -49,11 +49,7 @@ class Levels(dict[str, int]):
         """What the first words say: ``level=error``, ``ERROR``, ``[error]``, ``error:``, klog's ``E0102``."""
         if line[0][1:] == "<num>" and line[0][0] in "IWEF":  # as klog writes: letter, month and day
             return SEVERITIES.index(_LETTER[line[0][0]])
-        for word in line[:_LOOKED_AT]:
-            told = self[word]
-            if told:
-                return told
-        return 0
+        return next(filter(None, map(self.__getitem__, line[:_LOOKED_AT])), 0)
 
 
 def stamped(line: tuple[str, ...]) -> int:
