@@ -91,6 +91,8 @@ class Source:
     def ask(self) -> None:
         """Have it read, unless it does, or does so by itself."""
         with self._changed:
+            if self._stopping:
+                return
             if self._began is None and not (self.patience.every_s and self._thread):
                 self._began = self._clock()
                 self._changed.notify_all()
@@ -158,20 +160,30 @@ class Source:
 
 
 class Sources:
-    """All sources of an exporter, as one collector of prometheus_client's registry."""
+    """Sources of an exporter, as one collector of prometheus_client's registry.
 
-    def __init__(self, own: bool, clock: Clock = time.monotonic) -> None:
-        self._own, self._clock = own, clock
+    Parameters
+    ----------
+    tells_of
+        Other sources. Who has some tells how these and its own do; None: nothing of that.
+    clock
+        Monotonic seconds.
+
+    """
+
+    def __init__(self, tells_of: "Sources | None" = None, clock: Clock = time.monotonic) -> None:
+        self.known = False  # to a registry
+        self._tells_of, self._clock = tells_of, clock
         self._sources: list[Source] = []
         self._described: dict[Source, list[Metric]] = {}
 
-    def __len__(self) -> int:
-        return len(self._sources)
+    @property
+    def names(self) -> list[str]:
+        """Of all sources."""
+        return [each.name for each in self._sources]
 
     def add(self, name: str, read: Read, patience: Patience, described: Iterable[Metric]) -> Source:
-        """Have one more; its name must be new."""
-        if any(each.name == name for each in self._sources):
-            raise ValueError(f"there is a collector {name!r} already; give this one another name")
+        """Have one more."""
         source = Source(name, read, patience, self._clock)
         self._sources.append(source)
         self._described[source] = list(described)
@@ -184,7 +196,7 @@ class Sources:
 
     def describe(self) -> list[Metric]:
         """What they may yield: names that nothing else may have."""
-        own = _told([], 0.0) if self._own else []
+        own = [] if self._tells_of is None else _told([], 0.0)
         told = [each for described in self._described.values() for each in described]
         return [*{each.name: each for each in told}.values(), *own]
 
@@ -195,7 +207,10 @@ class Sources:
         states = [(source, source.wait()) for source in self._sources]
         now = self._clock()
         said = [each for source, state in states for each in shown(state, now, source.patience.stale_s)]
-        return [*_joined(said), *(_told(states, now) if self._own else [])]
+        if self._tells_of is None:
+            return _joined(said)
+        others = [(each, each.state) for each in self._tells_of._sources]
+        return [*_joined(said), *_told([*others, *states], now)]
 
     def forked(self) -> None:
         """Begin anew in a process that has no threads yet."""

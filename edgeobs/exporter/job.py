@@ -1,5 +1,6 @@
 """Cron jobs: a textfile for node_exporter's textfile collector."""
 
+import re
 import time
 from pathlib import Path
 from types import TracebackType
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from prometheus_client import CollectorRegistry, generate_latest
 
 from edgeobs.exporter.files import replace
+from edgeobs.exporter.metrics import Gauge
 
 if TYPE_CHECKING:
     from edgeobs.exporter.exporter import Exporter
@@ -32,11 +34,8 @@ class Job:
     """
 
     def __init__(self, exporter: "Exporter", path: Path | str) -> None:
-        name = "".join(c if c.isalnum() and c.isascii() else "_" for c in exporter.service.lower())
         self._exporter, self._path = exporter, path
-        self._ran = exporter.gauge(f"{name}_last_run_timestamp_seconds", "When it last ended, Unix time.")
-        self._took = exporter.gauge(f"{name}_last_run_took_seconds", "How long that took.")
-        self._success = exporter.gauge(f"{name}_last_run_success", "Whether it went well.")
+        self._ran, self._took, self._success = exporter.once("job", lambda: _gauges(exporter))
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -52,3 +51,12 @@ class Job:
         self._took.set(time.monotonic() - self._began)
         self._success.set(float(well))
         self._exporter.textfile(self._path)
+
+
+def _gauges(exporter: "Exporter") -> tuple[Gauge, Gauge, Gauge]:
+    name = "_".join(re.findall(r"[a-z0-9]+", exporter.service.lower()))
+    return (
+        exporter.gauge(f"{name}_last_run_timestamp_seconds", "When it last ended, Unix time."),
+        exporter.gauge(f"{name}_last_run_took_seconds", "How long that took."),
+        exporter.gauge(f"{name}_last_run_success", "Whether it went well."),
+    )

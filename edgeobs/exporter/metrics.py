@@ -123,12 +123,16 @@ class Capped(MetricWrapperBase):
         return Reading(self, tuple([normal(each) for each in values]), float(value))
 
 
+# Called directly: super() would cost a tenth of an increment.
+_inc, _observe = prometheus.Counter.inc, prometheus.Histogram.observe
+
+
 class Counter(Capped, prometheus.Counter):
     """Counts what happens; only rises."""
 
     def inc(self, amount: float = 1, exemplar: dict[str, str] | None = None) -> None:
         """Add ``amount``, ≥ 0; inside a sampled span its ids become the exemplar."""
-        super().inc(amount, exemplar or current())
+        _inc(self, amount, exemplar or current())
 
 
 class Histogram(Capped, prometheus.Histogram):
@@ -136,7 +140,7 @@ class Histogram(Capped, prometheus.Histogram):
 
     def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
         """Take one value; inside a sampled span its ids become the bucket's exemplar."""
-        super().observe(amount, exemplar or current())
+        _observe(self, amount, exemplar or current())
 
 
 class Gauge(Capped, prometheus.Gauge):

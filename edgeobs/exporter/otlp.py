@@ -18,7 +18,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Exemplar as Told
 from prometheus_client.samples import Sample
 
-from edgeobs.exporter.exporter import Declared
+from edgeobs.exporter.declarations import Declared
 from edgeobs.exporter.naming import ucum, unit_of
 
 SECOND = 1_000_000_000

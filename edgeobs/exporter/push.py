@@ -19,7 +19,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.util.re import parse_env_headers
 from prometheus_client import CollectorRegistry
 
-from edgeobs.exporter.exporter import Declared
+from edgeobs.exporter.declarations import Declared
 from edgeobs.exporter.otlp import metrics_data
 from edgeobs.exporter.post import Post
 from edgeobs.exporter.retry import Verdict, judge

@@ -107,6 +107,11 @@ class Running:
         if self._workers is not None and not self._closed:
             self._workers.before_fork()
 
+    def after_fork(self) -> None:
+        """Go on, in the process that forked."""
+        if self._workers is not None:
+            self._workers.after_fork()
+
     def forked(self) -> None:
         """Go on in a process that was forked off: without threads, and beside its parent."""
         for sources in self._exporter.sources:
@@ -175,7 +180,12 @@ def _before_fork() -> None:
 
 def _after_fork() -> None:
     for running in list(_AT_FORK):
+        running.after_fork()
+
+
+def _forked() -> None:
+    for running in list(_AT_FORK):
         running.forked()
 
 
-os.register_at_fork(before=_before_fork, after_in_child=_after_fork)
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_forked)

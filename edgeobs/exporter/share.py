@@ -149,8 +149,14 @@ def _taken(path: Path) -> bool:
     held = _locked(path)
     if held is None:
         return True
-    os.close(held)
+    _release(held)
     return False
+
+
+def _release(held: int) -> None:
+    """Unlock by name: a process that was forked meanwhile has a copy, and closing ours would not do."""
+    fcntl.flock(held, fcntl.LOCK_UN)
+    os.close(held)
 
 
 class _Lock:
@@ -168,4 +174,4 @@ class _Lock:
         self._held = held
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._held)
+        _release(self._held)

@@ -11,7 +11,7 @@ from prometheus_client.metrics_core import Metric
 
 from edgeobs.exporter.merge import Snapshot, merged, since, snapshot
 from edgeobs.exporter.metrics import CAP
-from edgeobs.exporter.share import Share
+from edgeobs.exporter.share import PATIENCE_S, Share
 from edgeobs.exporter.telling import warn
 
 if TYPE_CHECKING:
@@ -40,15 +40,17 @@ class Workers:
 
     def __init__(self, folder: Path, exporter: "Exporter", beat: Callable[[], None]) -> None:
         self._folder, self._exporter, self._beat = folder, exporter, beat
-        self._fork: Snapshot | None = None
+        self._fork: Snapshot | None = None  # what this process had from its parent
+        self._point: Snapshot | None = None  # what a child will have from this one
+        self._writing = threading.Lock()
         self._share: Share | None = None
+        self._failed = ""
         self._pid = 0
 
     def start(self) -> None:
         """Take a place; raises OSError with the folder's name when there is none."""
         self._share = Share(self._folder, self._exporter.caps, CAP)
         self._pid = os.getpid()
-        self._writing = threading.Lock()
         self._stopping = threading.Event()
         self.publish()
         if self._share.lead():
@@ -57,7 +59,7 @@ class Workers:
         self._thread.start()
 
     def publish(self) -> Snapshot:
-        """Write down what this process has counted."""
+        """Write down what this process has counted; what cannot be written is told all the same."""
         share = self._share
         if share is None:
             raise RuntimeError(f"{self._folder}: not started")
@@ -65,7 +67,13 @@ class Workers:
             own = self._exporter.own()
             whole = snapshot(share.identity, share.slot, time.time(), own, self._exporter.across)
             told = since(whole, self._fork)
-            share.write(told)
+            try:
+                share.write(told)
+                self._failed = ""
+            except OSError as error:
+                if str(error) != self._failed:
+                    self._failed = str(error)
+                    warn("%s: killed now, this worker's counts would be lost: %s", self._folder, error)
         return told
 
     def collect(self) -> list[Metric]:
@@ -76,16 +84,26 @@ class Workers:
         return merged([own, *others], ended)
 
     def before_fork(self) -> None:
-        """Keep what was counted up to now: a child has it too, and must not tell it again."""
-        if self._pid == os.getpid():
+        """Keep what was counted up to now: a child has it too, and must not tell it again.
+
+        Until `after_fork` nothing is collected here: a child would find a metric's lock taken, for ever.
+        """
+        self._held = self._writing.acquire(timeout=PATIENCE_S)
+        if self._share is not None:
             self._point = snapshot("fork", -1, 0.0, self._exporter.copied(), {})
+
+    def after_fork(self) -> None:
+        """Go on, in the process that forked."""
+        if self._held:
+            self._writing.release()
 
     def forked(self) -> None:
         """Take a place of its own in a process that was forked off."""
         if self._share is None:
             return
         self._share.leave()  # closes the copies of the parent's locks, which the parent still holds
-        self._fork = self._point
+        self._fork, self._point = self._point, None
+        self._writing = threading.Lock()
         self.start()
 
     def stop(self) -> None:
@@ -103,7 +121,9 @@ class Workers:
         while share is not None and not stopping.wait(BEAT_S):
             try:
                 self.publish()
-                if share.lead():
+                with self._writing:  # no fork in the middle of it, or the child would have a copy of the lock
+                    leads = share.lead()
+                if leads:
                     self._beat()
-            except Exception as error:  # noqa: BLE001  a full disk now is no reason to be silent later
+            except Exception as error:  # noqa: BLE001  what fails now is no reason to be silent later
                 warn("%s: %s: %s", self._folder, type(error).__name__, error)

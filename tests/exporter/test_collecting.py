@@ -221,6 +221,24 @@ def test_a_collector_of_prometheus_client_gets_a_deadline_too(exporter: Exporter
     assert value(exporter, "edgeobs_exporter_collector_up", collector="Broken") == 0
 
 
+def test_how_a_collector_of_the_worker_does_is_told_too(exporter: Exporter) -> None:
+    files = exporter.gauge("dev_files_open", "Files.")
+    exporter.collector(files, per_worker=True, name="files")(lambda: files.reading(3))
+    page = exporter.render()[0].decode()
+    assert "dev_files_open 3.0" in page
+    assert 'edgeobs_exporter_collector_up{collector="files"} 1.0' in page
+    assert page.count("# TYPE edgeobs_exporter_collector_up") == 1
+
+
+def test_once_closed_nothing_is_read_and_nobody_waits(exporter: Exporter) -> None:
+    """Were it waited for, a scrape would take the deadline: longer than the test may."""
+    warm = exporter.gauge("dev_warm_celsius", "Warm.")
+    exporter.collector(warm, deadline_s=1000)(lambda: warm.reading(20))
+    assert b"dev_warm_celsius 20.0" in exporter.render()[0]
+    exporter.close()
+    exporter.render()
+
+
 def test_wrong_declarations(exporter: Exporter) -> None:
     took = exporter.histogram("dev_took_seconds", "Took.")
     warm = exporter.gauge("dev_warm_celsius", "Warm.", ["sensor"])

@@ -2,10 +2,13 @@
 
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
+from edgeobs.exporter import Exporter
 from tests.waiting import wait
 
 Start = Callable[..., Any]
@@ -106,6 +109,29 @@ def test_a_forked_worker_does_not_tell_again_what_its_parent_counted(worker: Sta
     assert 'shop_load_ratio{worker="1"}' in told
     parent.say("end")
     assert worker().page()[TEA] == 7
+
+
+def test_a_disk_that_is_full_hides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    exporter = Exporter("shop", share=tmp_path)
+    orders = exporter.counter("shop_orders_total", "Orders.")
+    exporter.render()
+    monkeypatch.setattr("edgeobs.exporter.share.replace", full)
+    orders.inc(3)
+    assert b"shop_orders_total 3.0" in exporter.render()[0]
+    assert "this worker's counts would be lost: [Errno 28]" in caplog.text
+    exporter.close()
+
+
+def test_a_folder_that_cannot_be_used_is_an_error_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    exporter = Exporter("shop", share=tmp_path / "file")
+    with pytest.raises(OSError, match="file"):
+        exporter.asgi(None, path="")  # type: ignore[arg-type]
 
 
 def test_another_worker_takes_the_port_when_the_leader_is_killed(worker: Start) -> None:
