@@ -61,9 +61,8 @@ def _unfit(config: Config, agent: AgentSettings) -> list[str]:
         if not target.url.startswith(("http://", "https://"))
     ]
     urls = [target.url for target in agent.targets]
-    problems += [
-        f"{_KEY}.targets: {url} is given twice" for url in sorted({u for u in urls if urls.count(u) > 1})
-    ]
+    twice = sorted({url for url in urls if urls.count(url) > 1})
+    problems += [f"{_KEY}.targets: {url} is given twice" for url in twice]
     up = agent.uplink.url
     if up and not up.startswith(("http://", "https://")):
         problems.append(f"{_KEY}.uplink.url: expected http:// or https://, found {up!r:.80}")

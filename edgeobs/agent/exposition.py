@@ -57,7 +57,8 @@ class Layout:
         self._others = [(at, line) for at, line in enumerate(lines) if at not in own]
         self._get = itemgetter(*rows) if len(rows) > 1 else None
         self._keys = tuple(key + b" " for key in keys)
-        self._values = tuple(slice(len(key), None) for key in self._keys)
+        slices = {len(key): slice(len(key), None) for key in self._keys}
+        self._values = tuple(slices[len(key)] for key in self._keys)
 
     def values(self, body: bytes) -> Floats | None:
         """The values of a body of this layout, in order; None where it has another, or a value is none."""

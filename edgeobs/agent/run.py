@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from edgeobs.agent.agent import Agent
 from edgeobs.agent.inlet import Inlet
+from edgeobs.agent.lean import settle
 from edgeobs.agent.listen import Listener
 from edgeobs.agent.reading import Readings
 from edgeobs.agent.scraper import Scraper
@@ -28,6 +29,8 @@ from edgeobs.uplink.send import Sender
 
 log = logging.getLogger("edgeobs.agent")
 
+_SETTLE_STEPS = 15  # between two looks at whether there is much to settle anew
+_GREW = 1.1  # the table by a tenth
 _KEPT_FREE = 4 << 20  # bytes of freed memory that the process keeps
 
 
@@ -109,6 +112,8 @@ def run(config: Config, settings: AgentSettings, stop: threading.Event | None = 
 def loop(process: Process, interval_s: float, stop: threading.Event) -> None:
     """Step every interval; a step that took too long is not made up for."""
     due = time.monotonic()
+    steps = settled = 0
+    table = process.agent.core.pipeline.table
     while True:
         try:
             process.agent.step()
@@ -116,6 +121,10 @@ def loop(process: Process, interval_s: float, stop: threading.Event) -> None:
             log.exception("a step failed")
         if process.sender is not None:
             process.sender.notify()
+        steps += 1
+        if steps % _SETTLE_STEPS == 0 and len(table) > _GREW * settled:
+            settled = len(table)
+            settle()
         due = max(due + interval_s, time.monotonic())
         if stop.wait(due - time.monotonic()):
             return

@@ -46,7 +46,7 @@ class AgentSettings:
     """Prometheus endpoints that are scraped."""
     summary_s: Annotated[float, Ge(1), Le(86_400)] = 300.0
     """Seconds that one summary of a series is about."""
-    recent_mib: Annotated[float, Ge(0.1), Le(1024)] = 1.0
+    recent_mib: Annotated[float, Ge(0.1), Le(1024)] = 0.5
     """Samples kept for the time before an onset, MiB: 4 bytes each where all series tick together."""
     window_before_s: Annotated[float, Ge(0), Le(3600)] = 60.0
     """Seconds before an onset that a raw window begins, as far as `recent_mib` reaches."""

@@ -15,6 +15,7 @@ from edgeobs.uplink.queue import Letter, Queue, QueueError
 CHUNK = 500
 """Series that one summary's request holds."""
 
+_SMALLEST = 32  # series that a request is worth its head for
 _WINDOW_NS = 10 * SECOND  # between two looks at what is to be told raw
 _RETRY_NS = 5 * SECOND  # until the disk is tried again
 _HELD = 1000  # incidents in memory while the disk takes none
@@ -105,14 +106,18 @@ class Telling:
 
     def _tell_summaries(self, now_ns: int) -> None:
         """As many as the budget has room for; the others go on adding up, and are first the next time."""
-        order = self._summaries.order()
-        for begin in range(0, len(order), CHUNK):
-            ids: Int32s = order[begin : begin + CHUNK]
+        order, size = self._summaries.order(), CHUNK
+        while len(order):
+            ids: Int32s = order[:size]
             letter = Letter("summary", now_ns, packed(summaries(self.table, self._summaries.peek(ids))))
-            if not self._put(letter, now_ns):
-                self._count("edgeobs_agent_summaries_put_off_total", len(order) - begin)
+            if self._put(letter, now_ns):
+                self._summaries.told(ids)
+                order = order[size:]
+            elif size > _SMALLEST:
+                size //= 4  # what is left of the budget may have room for fewer
+            else:
+                self._count("edgeobs_agent_summaries_put_off_total", len(order))
                 return
-            self._summaries.told(ids)
 
     def _put(self, letter: Letter, now_ns: int) -> bool:
         """Queue what the budget must have room for; whether it did, and the disk too."""

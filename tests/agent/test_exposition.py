@@ -31,8 +31,8 @@ def lines(draw: st.DrawFn) -> tuple[str, str, int | None]:
     """The key, the value and perhaps the time of a sample."""
     pairs = draw(st.dictionaries(LABEL, TEXT, max_size=3))
     inside = ",".join(f'{k}="{escaped(v)}"' for k, v in pairs.items())
-    brace = "{" + inside + draw(st.sampled_from(["", ","] if pairs else [""])) + "}"
-    key = draw(NAMES) + (brace if pairs or draw(st.booleans()) else "")
+    trailing = draw(st.sampled_from(["", ","] if pairs else [""]))
+    key = draw(NAMES) + draw(st.sampled_from(["{" + inside + trailing + "}"] + ([] if pairs else [""])))
     return key, draw(NUMBER), draw(st.one_of(st.none(), st.integers(0, 2**41)))
 
 

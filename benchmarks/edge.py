@@ -1,0 +1,189 @@
+"""An agent on a node: which share of the bytes stays there, and what it costs, everything counted.
+
+The cost is that of the process itself, ``python -m edgeobs.agent``, in real time: it reads this machine, scrapes
+two targets over HTTP every second that make up the ten thousand series, takes OTLP, detects, keeps incidents and
+snapshots, and sends to a core that answers.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.measure import Measure
+
+SERIES = 10_000
+TARGETS = 2
+PROFILE = Path(__file__).parent.parent / "deploy" / "agent.yaml"
+_ROOT = Path(__file__).parent.parent
+_WARM_S = 20
+_TICK = os.sysconf("SC_CLK_TCK")
+
+
+def run(quick: bool) -> list[Measure]:
+    """Bytes in simulated time, the process in real time."""
+    cost = _agent(12 if quick else 120)
+    hour = _child("benchmarks.edge_hour", *(("2000", "660") if quick else (str(SERIES), "1260")))
+    parcels = ", ".join(f"{number} {kind}" for kind, number in sorted(hour["parcels"].items()))
+    evidence = f"{hour['whole']} of {hour['incidents']} incidents whole at the core"
+    return [
+        Measure(
+            "edge_bytes_kept_percent", hour["kept_percent"], "%",
+            f"{hour['sent'] / 2**20:.2f} MiB sent ({parcels}), every sample as OTLP {hour['raw'] / 2**20:.1f} MiB,"
+            f" both gzip; {evidence}",
+        ),
+        Measure(
+            "agent_rss_mib", cost["rss_mib"], "MiB",
+            f"at most {cost['peak_mib']:.0f} (of it at start {cost['start_mib']:.0f}); {cost['series']:,} series",
+        ),
+        Measure(
+            "agent_core_percent", cost["core_percent"], "%",
+            f"{cost['samples_per_s']:,.0f} samples a second, {cost['requests']} requests to the core",
+        ),
+        Measure("agent_start_s", cost["start_s"], "s", f"process begins → first answer; CPU {cost['start_cpu_s']:.2f} s"),
+    ]  # fmt: skip
+
+
+def _child(module: str, *arguments: str) -> Any:
+    command = [sys.executable, "-m", module, *arguments]
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=_ROOT, env=environment, capture_output=True, check=True, timeout=900)
+    return json.loads(done.stdout)
+
+
+def _agent(seconds: int) -> dict[str, float]:
+    """The process, warm, watched for so many seconds."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        targets = [_served(stack, _Target) for _ in range(TARGETS)]
+        core = _served(stack, _Core)
+        settings = yaml.safe_load(PROFILE.read_text(encoding="utf-8"))
+        settings |= {
+            "server": {"http_port": 0},
+            "engine": settings["engine"] | {"data_dir": str(folder)},
+            "agent": {
+                "targets": [{"url": f"http://127.0.0.1:{port}/metrics", "interval_s": 1} for port in targets],
+                "uplink": {"url": f"http://127.0.0.1:{core}/api/v1/uplink"},
+            },
+        }
+        settings["server"]["http_port"] = _free_port()
+        file = folder / "agent.yaml"
+        file.write_text(yaml.safe_dump(settings), encoding="utf-8")
+        began = time.monotonic()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "edgeobs.agent", str(file)], cwd=_ROOT, stderr=subprocess.DEVNULL,
+            env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+        )  # fmt: skip
+        stack.callback(process.wait, 20)
+        stack.callback(process.terminate)
+        return _watch(process.pid, settings["server"]["http_port"], began, seconds)
+
+
+def _watch(pid: int, port: int, began: float, seconds: int) -> dict[str, float]:
+    look = f"http://127.0.0.1:{port}/metrics"
+    while True:
+        try:
+            _metrics(look)
+            break
+        except OSError:
+            if time.monotonic() - began > 60:
+                raise
+            time.sleep(0.01)
+    found = {"start_s": time.monotonic() - began, "start_cpu_s": _cpu_s(pid), "start_mib": _mib(pid, "VmHWM")}
+    time.sleep(_WARM_S)
+    before, cpu, at = _metrics(look), _cpu_s(pid), time.monotonic()
+    time.sleep(seconds)
+    after, spent, passed = _metrics(look), _cpu_s(pid) - cpu, time.monotonic() - at
+    scored = "edgeobs_samples_scored_total"
+    return found | {
+        "core_percent": 100.0 * spent / passed,
+        "samples_per_s": (after[scored] - before[scored]) / passed,
+        "rss_mib": _mib(pid, "VmRSS"),
+        "peak_mib": _mib(pid, "VmHWM"),
+        "series": after["edgeobs_series"],
+        "requests": sum(n for name, n in after.items() if name.startswith("edgeobs_uplink_requests_total")),
+    }
+
+
+def _metrics(url: str) -> dict[str, float]:
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        lines = answer.read().decode().splitlines()
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def _cpu_s(pid: int) -> float:
+    """User and system time of all its threads (proc(5))."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICK
+
+
+def _mib(pid: int, name: str) -> float:
+    text = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(text.split(f"{name}:")[1].split()[0]) / 1024
+
+
+def _free_port() -> int:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Core) as server:
+        return int(server.server_address[1])
+
+
+def _served(stack: ExitStack, handler: type[BaseHTTPRequestHandler]) -> int:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    stack.callback(server.server_close)
+    stack.callback(server.shutdown)
+    return int(server.server_address[1])
+
+
+class _Target(BaseHTTPRequestHandler):
+    """Half of its series are counters, half gauges; all move at every scrape."""
+
+    keys = tuple(
+        f'metric_{number // 10}{"_total" if number % 2 else ""}{{item="{number % 10}",device="disk{number % 7}"}}'
+        for number in range(SERIES // TARGETS)
+    )
+    moves = 0
+
+    def do_GET(self) -> None:
+        """One scrape."""
+        type(self).moves += 1
+        m = self.moves
+        lines = (
+            f"{key} {m * 50 + (i * 7919 + m * 104_729) % 1000 / 100 if i % 2 else 50 + (i * 7919 + m * 104_729) % 1000 / 100}"
+            for i, key in enumerate(self.keys)
+        )
+        body = ("\n".join(lines) + "\n").encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+class _Core(BaseHTTPRequestHandler):
+    """Takes everything, as the core's receiver answers."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        """One parcel."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Edgeobs-Last", self.headers["Edgeobs-Parcel"].rpartition("/")[2])
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
