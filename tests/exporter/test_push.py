@@ -1,6 +1,8 @@
 """Pushing: what arrives, what waits while the server is away, and what is given up."""
 
 import gzip
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -264,3 +266,52 @@ def test_the_environment_names_the_resource(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "k8s.node.name=edge-7,host.name=h")
     told = resource("dev").attributes
     assert (told["service.name"], told["k8s.node.name"], told["host.name"]) == ("dev", "edge-7", "h")
+
+
+def test_of_several_workers_one_pushes_for_all(server: Server, tmp_path: Path) -> None:
+    workers = [Exporter("dev", process=False, share=tmp_path / "share") for _ in range(2)]
+    for each in workers:
+        each.counter("dev_beats_total", "Beats.").inc(4)
+        each.push(server.url, every_s=0.05)
+    wait(lambda: server.values("dev_beats")[-1:] == [8], "the sum was not pushed")
+    assert len(server.asked) == len(server.values("dev_beats"))
+    workers[0].close()
+    before = len(server.taken)
+    wait(lambda: len(server.taken) > before, "the other one did not take over")
+    workers[1].close()
+    assert set(server.values("dev_beats")[1:]) == {8}
+
+
+PROGRAM = """
+import signal, sys, threading, time
+from edgeobs.exporter import Exporter
+
+def tell():
+    while signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        time.sleep(0.01)
+    print("runs", flush=True)
+
+exporter = Exporter("dev", process=False)
+beats = exporter.counter("dev_beats_total", "Beats.")
+exporter.push(sys.argv[1], every_s=3600)
+beats.inc(3)
+if sys.argv[2] == "run":
+    threading.Thread(target=tell, daemon=True).start()
+    exporter.run()
+"""
+
+
+@pytest.mark.parametrize("how", ["end", "run"])
+def test_the_end_of_the_process_pushes_the_last_values(how: str, server: Server) -> None:
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM, server.url, how], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        if how == "run":
+            assert process.stdout.readline() == b"runs\n"
+            process.terminate()
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait(30)
+        process.stdout.close()
+    assert server.values("dev_beats")[-1] == 3
