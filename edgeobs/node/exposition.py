@@ -18,7 +18,6 @@ _UNITS = {
     "Cel": "celsius",
     "Hz": "hertz",
     "dBm": "dBm",
-    "1": "ratio",
 }
 _OTHER = re.compile("[^a-zA-Z0-9_]+")
 Family = CounterMetricFamily | GaugeMetricFamily
@@ -65,22 +64,18 @@ def families(readings: Iterable[Reading]) -> Iterator[Family]:
 
 
 def prometheus_name(reading: Reading) -> str:
-    """``system.disk.io`` in bytes, a counter, is ``system_disk_io_bytes`` (``_total`` is the client's)."""
+    """``system.disk.io`` in bytes, a counter, is ``system_disk_io_bytes`` (``_total`` is the client's).
+
+    The same as what becomes of it when it is sent to edgeobs, or to Prometheus, by OTLP.
+    """
     name = spelt(reading.name)
-    unit = _UNITS.get(reading.unit, "")
-    if unit == "ratio" and (reading.kind != "gauge" or not _is_share(reading.name)):
-        unit = ""
-    return f"{name}_{unit}" if unit and not name.endswith(f"_{unit}") else name
+    word = "ratio" if reading.unit == "1" and reading.kind == "gauge" else _UNITS.get(reading.unit, "")
+    return name if not word or word in name.split("_") else f"{name}_{word}"
 
 
 def spelt(name: str) -> str:
     """Dots and whatever else Prometheus does not take become underscores."""
     return _OTHER.sub("_", name)
-
-
-def _is_share(name: str) -> bool:
-    """Whether a gauge of unit 1 is a share, and not a state or a flag."""
-    return name.rsplit(".", 1)[1] in {"utilization", "endurance_utilization", "ratio", "charge"}
 
 
 def _help(reading: Reading) -> str:

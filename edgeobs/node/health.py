@@ -217,7 +217,7 @@ def problems(verdicts: Mapping[str, Verdict]) -> Iterable[Reading]:
     for kind, verdict in verdicts.items():
         if verdict.status != "Unknown":
             labels = (("k8s.node.condition.type", kind),)
-            yield Reading("edgeobs.node.problem", "gauge", "1", verdict.status == "True", labels)
+            yield Reading("edgeobs.node.problem", "gauge", "", verdict.status == "True", labels)
 
 
 def _verdict(told: Sequence[str], reason: str, well: str, message: str, *, some: bool) -> Verdict:

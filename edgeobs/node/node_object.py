@@ -25,7 +25,7 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
 class Access:
     """How the API server is reached; ``token_file`` is read again at every call, since tokens change."""
 
-    url: str  # https://HOST:PORT, or KubeEdge's MetaServer
+    url: str  # https://HOST:PORT
     token_file: str = ""
     ca_file: str = ""
     timeout_s: float = 10.0

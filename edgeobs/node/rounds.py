@@ -74,7 +74,7 @@ class Rounds:
         for name in self.sources:
             reason = self.answers[name].reason if name in self.answers else "starting"
             labels = (("source", name), ("reason", reason))
-            yield Reading("edgeobs.node.source.up", "gauge", "1", not reason, labels)
+            yield Reading("edgeobs.node.source.up", "gauge", "", not reason, labels)
         yield Reading("edgeobs.node.left_out", "gauge", "{thing}", sum(self.left_out.values()))
         for name, failed in sorted(self.failures.items()):
             yield Reading("edgeobs.node.read.failures", "counter", "{failure}", failed, (("source", name),))

@@ -20,6 +20,7 @@ from edgeobs.node.collect import Collector, collect, resource
 from edgeobs.node.derive import bound, latencies
 from edgeobs.node.health import CHECKS, Verdict
 from edgeobs.node.host import Host
+from edgeobs.node.names import NAMES
 from edgeobs.node.readings import Reading
 from edgeobs.node.settings import Settings
 from edgeobs.node.sources import system
@@ -195,3 +196,6 @@ def test_as_a_program_it_sends_and_ends_on_sigterm(
             child.kill()
     assert (child.returncode, said) == (0, b"")
     assert b"topology.kubernetes.io/zone" in receiver.bodies[0]
+    sent = ExportMetricsServiceRequest.FromString(receiver.bodies[-1]).resource_metrics[0].scope_metrics[0]
+    assert {metric.name for metric in sent.metrics} <= NAMES.keys()
+    assert "edgeobs.node.requests" in {metric.name for metric in sent.metrics}

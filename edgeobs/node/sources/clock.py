@@ -53,7 +53,7 @@ def told(state: int, status: int, offset: int, maxerror: int, esterror: int) -> 
     """Of the kernel's numbers: errors are µs, the offset ns with STA_NANO and µs otherwise. Pure."""
     synchronised = state != _ERROR and not status & _UNSYNC
     unit = _NANOS if status & _NANO else _MICRO
-    yield Reading("edgeobs.node.clock.synchronized", "gauge", "1", synchronised)
+    yield Reading("edgeobs.node.clock.synchronized", "gauge", "", synchronised)
     yield Reading("edgeobs.node.clock.offset", "gauge", "s", offset * unit)
     yield Reading("edgeobs.node.clock.error.max", "gauge", "s", maxerror * _MICRO)
     yield Reading("edgeobs.node.clock.error.estimated", "gauge", "s", esterror * _MICRO)

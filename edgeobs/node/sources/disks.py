@@ -44,7 +44,7 @@ def wear(host: Host) -> Found:
                 yield used._replace(attributes=(*device, ("hw.physical_disk.cells", kind)))
                 told = True
         if state := int(host.word(f"{place}/pre_eol_info") or "0", 16):
-            yield Reading("edgeobs.node.disk.reserve_state", "gauge", "1", state, device)
+            yield Reading("edgeobs.node.disk.reserve_state", "gauge", "", state, device)
             told = True
     if not told:
         raise MissingError("an SD card tells nothing of its wear")

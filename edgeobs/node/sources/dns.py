@@ -30,7 +30,7 @@ def dns(host: Host) -> Found:
         labels = (("server.address", server),)
         began = time.monotonic()
         up = _asked(server, host.settings.dns_port, name)
-        yield Reading("edgeobs.node.dns.up", "gauge", "1", up, labels)
+        yield Reading("edgeobs.node.dns.up", "gauge", "", up, labels)
         if up:
             yield Reading("edgeobs.node.dns.time", "gauge", "s", time.monotonic() - began, labels)
 

@@ -42,15 +42,15 @@ class Filesystems:
                 ("system.filesystem.mountpoint", mount.place),
                 ("system.filesystem.type", mount.kind),
             )
-            yield Reading("edgeobs.node.filesystem.readonly", "gauge", "1", mount.readonly, labels)
+            yield Reading("edgeobs.node.filesystem.readonly", "gauge", "", mount.readonly, labels)
             try:
                 told = self._timely.run(mount.place, partial(os.statvfs, f"{host.root}{mount.place}"))
             except LateError:
-                yield Reading("edgeobs.node.filesystem.stuck", "gauge", "1", 1, labels)
+                yield Reading("edgeobs.node.filesystem.stuck", "gauge", "", 1, labels)
                 continue
             except OSError:
                 continue  # gone, or not ours to look at: the other mounts are
-            yield Reading("edgeobs.node.filesystem.stuck", "gauge", "1", 0, labels)
+            yield Reading("edgeobs.node.filesystem.stuck", "gauge", "", 0, labels)
             yield from usage(told, labels)
 
 

@@ -80,11 +80,11 @@ def _raspberry(host: Host) -> Found:
     for place in firmware:
         bits = int(host.word(place) or "0", 16)
         for bit, reason in _FIRMWARE.items():
-            yield Reading("edgeobs.node.throttled", "gauge", "1", bits >> bit & 1, (("reason", reason),))
+            yield Reading("edgeobs.node.throttled", "gauge", "", bits >> bit & 1, (("reason", reason),))
     for alarm in host.found("sys/class/hwmon/hwmon[0-9]*/in0_lcrit_alarm"):
         low = host.maybe(alarm)
         if not firmware and low is not None and host.word(f"{alarm.rsplit('/', 1)[0]}/name") == "rpi_volt":
-            yield Reading("edgeobs.node.throttled", "gauge", "1", low, (("reason", "undervoltage"),))
+            yield Reading("edgeobs.node.throttled", "gauge", "", low, (("reason", "undervoltage"),))
 
 
 def _cooling(host: Host) -> Found:
@@ -101,4 +101,4 @@ def _cooling(host: Host) -> Found:
         if reason:
             slowed[reason] = max(slowed.get(reason, 0.0), float(now > 0))
     for reason, is_slowed in slowed.items():
-        yield Reading("edgeobs.node.throttled", "gauge", "1", is_slowed, (("reason", f"cooling_{reason}"),))
+        yield Reading("edgeobs.node.throttled", "gauge", "", is_slowed, (("reason", f"cooling_{reason}"),))

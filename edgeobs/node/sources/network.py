@@ -28,7 +28,7 @@ def network(host: Host) -> Found:
             yield Reading("system.network.packet.dropped", "counter", "{packet}", dropped, labels)
         up = host.word(f"{host.sys}/class/net/{name}/operstate")
         if up:
-            yield Reading("edgeobs.node.network.up", "gauge", "1", up in {"up", "unknown"}, labels[:1])
+            yield Reading("edgeobs.node.network.up", "gauge", "", up in {"up", "unknown"}, labels[:1])
 
 
 def tcp(host: Host) -> Found:
@@ -55,7 +55,7 @@ def wireless(host: Host) -> Found:
         name, _, rest = line.partition(":")
         labels = (("network.interface.name", name.strip()),)
         columns = [float(column.rstrip(".")) for column in rest.split()[1:]]
-        yield Reading("edgeobs.node.wireless.quality", "gauge", "1", columns[0], labels)
+        yield Reading("edgeobs.node.wireless.quality", "gauge", "", columns[0], labels)
         yield Reading("edgeobs.node.wireless.signal", "gauge", "dBm", _dbm(columns[1]), labels)
         if columns[2] > -256:  # that is how drivers say that they do not know
             yield Reading("edgeobs.node.wireless.noise", "gauge", "dBm", _dbm(columns[2]), labels)
@@ -78,7 +78,7 @@ def gateway(host: Host) -> Found:
     for address, interface in sorted(ways.items()):
         if address in known:
             labels = (("network.interface.name", interface), ("network.peer.address", address))
-            yield Reading("edgeobs.node.gateway.up", "gauge", "1", known[address], labels)
+            yield Reading("edgeobs.node.gateway.up", "gauge", "", known[address], labels)
 
 
 def _interfaces(text: str) -> Iterator[tuple[str, list[int]]]:

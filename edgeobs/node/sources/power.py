@@ -109,7 +109,7 @@ def _supplies(host: Host, now_s: float) -> Iterator[Measured]:
         if kind not in {"Battery", "UPS"}:
             online = host.maybe(f"{place}/online")
             if online is not None:
-                told = Reading("edgeobs.node.supply.online", "gauge", "1", min(online, 1), labels)
+                told = Reading("edgeobs.node.supply.online", "gauge", "", min(online, 1), labels)
                 yield Measured("", 0.0, (told,))
             continue
         discharging = host.word(f"{place}/status") == "Discharging"
@@ -122,7 +122,7 @@ def _supplies(host: Host, now_s: float) -> Iterator[Measured]:
 
 
 def _battery(host: Host, place: str, labels: Labels, discharging: bool) -> Found:
-    yield Reading("edgeobs.node.battery.discharging", "gauge", "1", discharging, labels)
+    yield Reading("edgeobs.node.battery.discharging", "gauge", "", discharging, labels)
     if (percent := host.maybe(f"{place}/capacity")) is not None:
         yield Reading("hw.battery.charge", "gauge", "1", min(percent / 100, 1.0), labels)
     if (left := host.maybe(f"{place}/time_to_empty_now")) is not None and discharging:

@@ -42,7 +42,7 @@ def services(host: Host) -> Found:
         up = _healthy(url)
         if up or name not in EXPECTED or host.there(*EXPECTED[name]):
             labels = (("service.name", name),)
-            yield Reading("edgeobs.node.service.up", "gauge", "1", up, labels)
+            yield Reading("edgeobs.node.service.up", "gauge", "", up, labels)
             yield Reading("edgeobs.node.service.time", "gauge", "s", time.monotonic() - began, labels)
             told = True
     if not told:
@@ -56,7 +56,7 @@ def runtime(host: Host) -> Found:
         raise MissingError("no runtime's socket below /run")
     for name, path in there.items():
         up = _speaks_http2(f"{host.root}{path}")
-        yield Reading("edgeobs.node.runtime.up", "gauge", "1", up, (("container.runtime.name", name),))
+        yield Reading("edgeobs.node.runtime.up", "gauge", "", up, (("container.runtime.name", name),))
 
 
 def _healthy(url: str) -> bool:
