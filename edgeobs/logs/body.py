@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from edgeobs.logs.mask import MORE
 from edgeobs.logs.words import severity
 from edgeobs.signals import Counts, LogBatch
 
@@ -40,10 +41,16 @@ def lines(batch: LogBatch, limit: int, counts: Counts) -> Lines:
         counts[_CUT, "lines"] += _first_lines(found)
     long = [row for row, line in enumerate(found) if len(line) > limit]
     for row in long:
-        found[row] = found[row][:limit]
+        found[row] = _cut(found[row], limit)
     if long:
         counts[_CUT, "bytes"] += len(long)
     return Lines(found, told)
+
+
+def _cut(line: bytes, limit: int) -> bytes:
+    """What comes before the word at the limit, and a word that says so."""
+    whole = line[:limit].rsplit(None, 1)[:-1] if not line[limit : limit + 1].isspace() else [line[:limit]]
+    return b" ".join([*whole, MORE.encode()])
 
 
 def _odd(batch: LogBatch, mark: bytes) -> Any:

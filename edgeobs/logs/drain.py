@@ -48,7 +48,7 @@ class Tree:
                 best, most = number, alike
         if best < 0:
             return None
-        if most + self._wild[best] < len(line):
+        if most + self._wild[best] < len(line) or WILD in line:
             words = zip(self.words[best], line, strict=True)
             self.words[best] = joined = tuple([a if a == b else WILD for a, b in words])
             self._wild[best] = joined.count(WILD)

@@ -1,6 +1,6 @@
 """Ticks: what of an interval's lines is a sign by itself."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from math import log10
 from typing import NamedTuple
 
@@ -17,6 +17,9 @@ from edgeobs.signals import SEVERITIES, Bools, Int64s, Labels, Resource, Sign, S
 NEVER_SEEN = "log template never seen"
 SILENCE = "log silence"
 PARAMETER = "log parameter"
+
+_DEAD_S = 30.0
+"""Seconds after which ``heard`` knows at the latest that a node is dead, and its logs not silent but gone."""
 
 _TEXT = 160  # characters of a template in a sign
 
@@ -54,6 +57,7 @@ class Evidence:
         self.heard = np.zeros(0, np.bool_)  # templates, in this tick
         self.first: dict[int, First] = {}
         self._longest = max(1, round(settings.silent_s / settings.interval_s))
+        self._patience = int(_DEAD_S // settings.interval_s) + 1
 
     def reserve(self, templates: int, workloads: int) -> None:
         """Room for numbers below these."""
@@ -91,18 +95,25 @@ class Evidence:
         self.novelty.known(held[self.novelty.ticks[held] == 0])
 
     def tick(
-        self, tick: int, workloads: Workloads, heard: Callable[[Resource], bool], now_ns: int
+        self,
+        tick: int,
+        workloads: Workloads,
+        sent: Collection[Resource],
+        heard: Callable[[Resource], bool],
+        now_ns: int,
     ) -> list[Sign]:
-        """End a tick. ``heard``: whether a place could have told of a line."""
+        """End a tick. ``sent``: nodes that sent any line in it; ``heard``: whether one is alive otherwise."""
         self.reserve(len(workloads.book.owner), len(workloads.heard))
         owners = workloads.owners()
         spoke = workloads.heard[owners] == tick
-        could = spoke | np.array([heard(self._place(workloads, w)) for w in owners.tolist()], np.bool_)
+        places = [self._place(workloads, workload) for workload in owners.tolist()]
+        beside = np.array([place in sent for place in places], np.bool_)
+        could = spoke | beside | np.array([heard(place) for place in places], np.bool_)
         workloads.clock[owners[could]] += 1
         workloads.spoken[owners[spoke]] += 1
         found = [
             *self._new(workloads),
-            *self._silent(workloads, owners[could], spoke[could]),
+            *self._silent(workloads, owners[could], spoke[could], beside[could]),
             *self._varied(workloads),
         ]
         self._begin()
@@ -121,11 +132,13 @@ class Evidence:
             yield _Found(int(book.owner[number]), p, NEVER_SEEN, what, number, self.first.get(number))
         self._learn(workloads)
 
-    def _silent(self, workloads: Workloads, owners: Int64s, spoke: Bools) -> Iterator[_Found]:
+    def _silent(self, workloads: Workloads, owners: Int64s, spoke: Bools, beside: Bools) -> Iterator[_Found]:
         least = self.settings.returns
+        alone = set(owners[~beside].tolist())  # on a node that sent no line of anything
         whole = self.silence_of_all.tick(owners, spoke, workloads.clock[owners], least)
         for workload, gap, longest, n in zip(*(column.tolist() for column in whole), strict=True):
-            if gap <= longest + self._longest:
+            sure = workload not in alone or gap > self._patience
+            if sure and gap <= longest + self._longest:
                 yield _Found(workload, 1 / (n + 1), SILENCE, self._since(longest), -1)
         book, speaks = workloads.book, np.zeros(len(workloads.clock) + 1, np.bool_)
         speaks[owners[spoke]] = True  # and −1, the owner of free numbers, does not

@@ -34,7 +34,7 @@ _RULES = {
     rf"(?:{_HEX}{{1,4}}(?::{_HEX}{{1,4}}){{0,6}})?(?![\w:])",
     # 0x…; 8 and more hexadecimal digits with both letters and digits; 16 and more in any case
     "hex": rf"0[xX]{_HEX}+|(?<![0A-Za-z])(?=0*[a-fA-F])(?:(?=[a-fA-F]*0){_HEX}{{8,}}|{_HEX}{{16,}}){_ENDS}",
-    "num": r"[-+]?0+(?:[.,]0+)*",
+    "num": r"(?:(?<![0A-Za-z])[-+])?0+(?:[.,]0+)*",
 }
 _ANY = re.compile("|".join(f"(?P<{kind}>{rule})" for kind, rule in _RULES.items()), re.ASCII)
 _NEVER_AGAIN = re.compile(f"{_RULES['uuid']}|{_RULES['hex']}".encode()).fullmatch

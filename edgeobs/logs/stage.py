@@ -62,7 +62,7 @@ class Logs:
         heard: Callable[[Resource], bool] | None = None,
     ) -> None:
         self.table, self.settings, self.counts = table, settings, counts
-        self._heard = heard or self._sent
+        self._heard = heard or (lambda _: False)
         self._span = int(settings.interval_s * SECOND)
         self._live_ns = self._span + int(settings.grace_s * SECOND)
         self._counting = Counting(settings, counts, admit)
@@ -142,18 +142,14 @@ class Logs:
             return
         self._tick = tick
         if before and tick > before and now_ns - looked <= self._span:
-            signs = self._evidence.tick(
-                before, self._workloads, self._heard, before * self._span + self._span
-            )
+            end = (before + 1) * self._span
+            signs = self._evidence.tick(before, self._workloads, self._places, self._heard, end)
             room = self.settings.signs * self.settings.workloads - len(self._signs)
             self._signs += signs[: max(0, room)]
         else:
             self._evidence.skip(self._workloads)
         self._places = set()
         self._workloads.renew()
-
-    def _sent(self, place: Resource) -> bool:
-        return place in self._places
 
     def _forget_templates(self, numbers: list[int]) -> None:
         self.counts[_EVICTED,] += len(numbers)
