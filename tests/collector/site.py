@@ -1,7 +1,7 @@
 """A site on loopback: the Collectors that are shipped, and who they send to.
 
 What a test changes of the shipped files is here and nothing else: where they listen and keep things, how long
-the longest pause between two tries is, and that there is no Kubernetes to ask (tests/real has one).
+the longest pause is, and that there is no Kubernetes to ask (tests/real has one).
 """
 
 import os
@@ -28,6 +28,8 @@ HEALTH = ("health", "/")
 QUEUES = ("otlp_grpc/logs", "otlp_grpc/metrics", "otlp_grpc/traces")
 SOON: Overlay = {"retry_on_failure": {"initial_interval": "100ms", "max_interval": "500ms"}}
 """A minute of an outage is a second here."""
+FLUSH = "100ms"
+"""How long a batch waits for more."""
 
 
 def secrets(folder: Path) -> Path:
@@ -80,8 +82,8 @@ def agent(
     ]
     if targets:  # without any it must not be used, or it asks for Kubernetes
         found["receivers"]["prometheus"] = {"config": {"scrape_configs": targets}}
-    size = {} if queue_bytes is None else {"sending_queue": {"queue_size": queue_bytes}}
-    found["exporters"] = {name: {**SOON, **size} for name in QUEUES}
+    size = {} if queue_bytes is None else {"queue_size": queue_bytes}
+    found["exporters"] = {name: _soon(**size) for name in QUEUES}
     found["service"]["pipelines"] = {
         name: {"processors": ["memory_limiter", "resource"]} for name in ("logs", "metrics", "traces")
     }
@@ -104,10 +106,15 @@ def gateway(ports: Mapping[str, int]) -> Overlay:
     """The gateway's."""
     found = listening(ports)
     relay = _address(ports["relay"])
-    found["receivers"]["otlp/prometheus"] = {"protocols": {"grpc": {"endpoint": relay}}}
-    found["exporters"] = dict.fromkeys(("otlp_http/edgeobs", "otlp_http/loki"), SOON)
-    found["exporters"]["otlp_grpc/prometheus"] = {**SOON, "endpoint": relay}
+    found["receivers"]["otlp/prometheus"] = {"protocols": {"http": {"endpoint": relay}}}
+    found["exporters"] = {name: _soon() for name in ("otlp_http/edgeobs", "otlp_http/loki")}
+    found["exporters"]["prometheusremotewrite"] = SOON
+    found["exporters"]["otlp_http/prometheus"] = {**_soon(), "endpoint": f"http://{relay}", "timeout": "1s"}
     return found
+
+
+def _soon(**queue: int) -> Overlay:
+    return {**SOON, "sending_queue": {"batch": {"flush_timeout": FLUSH}, **queue}}
 
 
 @dataclass(frozen=True)

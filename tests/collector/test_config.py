@@ -108,7 +108,9 @@ def test_whatever_leaves_waits_on_disk_for_as_long_as_it_takes(files: list[Path]
         if "prometheusremotewrite" in pipeline["exporters"]:  # the other end of a queue: a failure goes back
             assert (name, pipeline["exporters"]) == ("metrics/prometheus", ["prometheusremotewrite"])
             remote = config["exporters"]["prometheusremotewrite"]
-            assert remote["remote_write_queue"] == remote["retry_on_failure"] == {"enabled": False}
+            assert remote["remote_write_queue"] == {"enabled": False}
+            assert remote["retry_on_failure"]["max_elapsed_time"] == 0  # at its end it would call it final
+            assert remote["timeout"] == "0s"
         else:
             assert pipeline["processors"][0] == "memory_limiter", name
 

@@ -15,6 +15,7 @@ from tests.waiting import wait
 
 pytestmark = pytest.mark.real
 
+TO_PROMETHEUS = "otlp_http/prometheus"
 LINES = '{k8s_namespace_name="shop"}'
 Build = Callable[..., Site]
 
@@ -95,11 +96,15 @@ def test_prometheus_gets_what_it_missed(build: Build) -> None:
     site.gateway.start()
     site.agent.start()
     workload = Workload(site.pod_logs, site.agent)
-    for _ in range(5):
-        workload.metrics(20)
-    wait(lambda: queued(site.gateway, "otlp_grpc/prometheus") > 0, "the gateway keeps what came")
-    site.gateway.kill()
-    site.gateway.start()
+    for end in (site.gateway.stop, site.gateway.kill):
+        before = queued(site.gateway, TO_PROMETHEUS)
+        for _ in range(5):
+            workload.metrics(20)
+        wait(partial(grown, site.gateway, TO_PROMETHEUS, before), "the gateway keeps what came")
+        end()
+        site.gateway.start()
+    failed = partial(site.gateway.metric, "metrics", "otelcol_exporter_send_failed_metric_points_total")
+    wait(lambda: failed(exporter="prometheusremotewrite") > workload.points, "it is tried more than once")
     site.prometheus.start()
     query = f'count_over_time(till_queue{{k8s_node_name="{NODE}",k8s_cluster_name="{CLUSTER}"}}[1h])'
     wait(lambda: value(site.prometheus, query) == workload.points, "Prometheus has every point, once")
@@ -130,3 +135,8 @@ def test_what_machine_and_container_tell_arrives_under_its_place(build: Build) -
 def queued(collector: Program, exporter: str) -> float:
     """Bytes that wait for an exporter, all signals together."""
     return collector.metric("metrics", "otelcol_exporter_queue_size", exporter=exporter)
+
+
+def grown(collector: Program, exporter: str, before: float) -> bool:
+    """Whether more waits than before."""
+    return queued(collector, exporter) > before

@@ -38,6 +38,7 @@ class Workload:
     lines: list[str] = field(default_factory=list)
     spans: int = 0
     points: int = 0
+    last_ms: int = 0
 
     @property
     def log(self) -> Path:
@@ -71,13 +72,14 @@ class Workload:
         self.spans += number
 
     def metrics(self, number: int) -> None:
-        """So many points of one gauge, a millisecond apart."""
+        """So many points of one gauge, a millisecond apart, each later than the last."""
         request = ExportMetricsServiceRequest()
         scope = request.resource_metrics.add(resource=_resource()).scope_metrics.add()
         points = scope.metrics.add(name="till.queue", unit="{customer}").gauge.data_points
-        now = time.time_ns()
+        self.last_ms = max(self.last_ms + 1, time.time_ns() // 1_000_000)
         for n in range(number):
-            points.add(time_unix_nano=now + n * 1_000_000, as_double=n)
+            points.add(time_unix_nano=(self.last_ms + n) * 1_000_000, as_double=n)
+        self.last_ms += number
         self._send("/v1/metrics", request.SerializeToString())
         self.points += number
 
