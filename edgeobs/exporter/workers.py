@@ -77,10 +77,12 @@ class Workers:
         return told
 
     def collect(self) -> list[Metric]:
-        """What all workers have to tell, as one."""
-        own = self.publish()
+        """What all workers have to tell, as one; of a process that has no place (any more), its own."""
         share = self._share
-        others, ended = share.others() if share is not None else ([], None)
+        if share is None:
+            return self._exporter.own()
+        own = self.publish()
+        others, ended = share.others()
         return merged([own, *others], ended)
 
     def before_fork(self) -> None:
@@ -102,6 +104,7 @@ class Workers:
         if self._share is None:
             return
         self._share.leave()  # closes the copies of the parent's locks, which the parent still holds
+        self._share = None
         self._fork, self._point = self._point, None
         self._writing = threading.Lock()
         self.start()

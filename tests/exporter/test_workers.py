@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as strictly
 
 from edgeobs.exporter import Exporter
 from tests.waiting import wait
@@ -39,6 +40,22 @@ def test_histograms_add_up_and_keep_their_exemplar(worker: Start) -> None:
     assert "2.0 # {" in found['shop_order_duration_seconds_bucket{le="10.0"}']
     assert found["shop_order_duration_seconds_sum"].endswith(" 5.5")
     assert found["shop_order_duration_seconds_count"].endswith(" 2.0")
+
+
+def test_what_is_merged_is_valid_openmetrics(worker: Start) -> None:
+    """By prometheus_client's strict parser: families whole, series together, buckets in order."""
+    first, second = worker(), worker()
+    for each, value in ((first, 0.5), (second, 50)):
+        each.say(f"observe {value}")
+        each.say(f"inc {value}")
+        each.page()
+    first.kill()
+    families = {each.name: each for each in strictly(second.say(f"page {OPENMETRICS}"))}
+    assert {"shop_orders", "shop_order_duration_seconds", "shop_load_ratio", "shop_files_open"} <= set(
+        families
+    )
+    told = {sample.name for sample in families["shop_orders"].samples}
+    assert told == {"shop_orders_total", "shop_orders_created"}
 
 
 def test_gauges_are_joined_as_declared(worker: Start) -> None:
@@ -123,8 +140,10 @@ def test_a_disk_that_is_full_hides_nothing(
     monkeypatch.setattr("edgeobs.exporter.share.replace", full)
     orders.inc(3)
     assert b"shop_orders_total 3.0" in exporter.render()[0]
+    monkeypatch.undo()
     assert "this worker's counts would be lost: [Errno 28]" in caplog.text
     exporter.close()
+    assert b"shop_orders_total 3.0" in exporter.render()[0]
 
 
 def test_a_folder_that_cannot_be_used_is_an_error_at_the_start(tmp_path: Path) -> None:
