@@ -153,13 +153,15 @@ class Traces:
         """Count what is pending, and join what can be joined."""
         self._stepped_ns = now_ns
         pending, self._pending = self._pending or [Spans.none()], []
-        found = self.join.step(Spans.joined(pending), now_ns)
+        spans = Spans.joined(pending)
+        came_ns = int(spans.came_ns.min(initial=now_ns))
+        found = self.join.step(spans, now_ns)
         for reason, number in (("duplicate", found.duplicates), ("orphan", found.orphans)):
             if number:
                 self.counts["edgeobs_spans_dropped_total", reason] += number
         calls = self._calling.calls(found, now_ns)
         if len(calls.unit):
-            timely = self.tally.add(calls, now_ns)
+            timely = self.tally.add(calls, came_ns)
             late = int(np.count_nonzero(~timely & (calls.unit % 4 == Family.OPERATION)))
             if late:
                 self.counts["edgeobs_spans_dropped_total", "late"] += late

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgeobs.signals import Int64s, Resource, Source
 from edgeobs.traces.register import Register
-from edgeobs.traces.sketch import Sketch
+from edgeobs.traces.sketch import Sketch, units
 from edgeobs.traces.tally import Interval
 from edgeobs.traces.units import Link, Operation
 
@@ -22,8 +22,8 @@ _REGISTERS = ("sources", "operations", "edges", "nodes")
 
 def dumped(stage: "Traces") -> dict[str, NDArray[Any]]:
     """Copies of all that a restart should not lose."""
-    units = stage.units
-    registers: list[Register[Any]] = [units.sources, units.operations, units.edges, units.nodes]
+    own = stage.units
+    registers: list[Register[Any]] = [own.sources, own.operations, own.edges, own.nodes]
     names = {
         name: [None if key is None else list(key) for key in register.keys]
         for name, register in zip(_REGISTERS, registers, strict=True)
@@ -35,7 +35,7 @@ def dumped(stage: "Traces") -> dict[str, NDArray[Any]]:
         "names": np.frombuffer(json.dumps(names).encode(), np.uint8).copy(),
         "clocks": stage.clocks.rows(),
         "closed_ns": stage.tally.closed_ns.copy(),
-        "answered_ns": units.answered_ns.copy(),
+        "answered_ns": own.answered_ns.copy(),
         "last_ns": stage.given.last_ns.copy(),
     }
     for name, register in zip(_REGISTERS, registers, strict=True):
@@ -52,25 +52,25 @@ def loaded(stage: "Traces", state: Mapping[str, NDArray[Any]]) -> None:
         _load(stage, state)
     except (KeyError, TypeError, IndexError, AttributeError) as wrong:
         raise ValueError(f"traces: missing or of another kind: {wrong!r}") from wrong
+    except ValueError as wrong:
+        raise ValueError(f"traces: {wrong}") from wrong
 
 
 def _load(stage: "Traces", state: Mapping[str, NDArray[Any]]) -> None:
     if state["schema"].tolist() != [_SCHEMA]:
-        raise ValueError(f"traces: schema {state['schema'].tolist()}, expected [{_SCHEMA}]")
+        raise ValueError(f"schema {state['schema'].tolist()}, expected [{_SCHEMA}]")
     if state["interval_ns"].tolist() != [stage.interval_ns]:
-        raise ValueError(
-            f"traces: intervals of {state['interval_ns'].tolist()} ns, set to {stage.interval_ns}"
-        )
-    units, names = stage.units, json.loads(state["names"].tobytes())
-    _register(units.sources, "sources", state, [_source(row) for row in names["sources"]])
-    _register(units.operations, "operations", state, [r and Operation(*r) for r in names["operations"]])
-    _register(units.edges, "edges", state, [row and Link(*row) for row in names["edges"]])
-    _register(units.nodes, "nodes", state, [row and Resource(*row) for row in names["nodes"]])
-    for key in (*units.operations.keys, *units.edges.keys):
+        raise ValueError(f"intervals of {state['interval_ns'].tolist()} ns, set to {stage.interval_ns}")
+    own, names = stage.units, json.loads(state["names"].tobytes())
+    _register(own.sources, "sources", state, [_source(row) for row in names["sources"]])
+    _register(own.operations, "operations", state, [r and Operation(*r) for r in names["operations"]])
+    _register(own.edges, "edges", state, [row and Link(*row) for row in names["edges"]])
+    _register(own.nodes, "nodes", state, [row and Resource(*row) for row in names["nodes"]])
+    for key in (*own.operations.keys, *own.edges.keys):
         if key is not None:
-            units.sources[key.source]
-    units.place()
-    units.answered_ns = _column(state, "answered_ns", len(units.edges.keys))
+            own.sources[key.source]
+    own.place()
+    own.answered_ns = _column(state, "answered_ns", len(own.edges.keys))
     stage.clocks.load(state["clocks"].astype(np.int64).reshape(-1, 5))
     stage.kept.load({int(unit): tuple(traces) for unit, traces in names["kept"]})
     stage.tally.closed_ns = state["closed_ns"].astype(np.int64)
@@ -82,7 +82,7 @@ def _load(stage: "Traces", state: Mapping[str, NDArray[Any]]) -> None:
 def _register(register: Register[Any], name: str, state: Mapping[str, NDArray[Any]], keys: list[Any]) -> None:
     size = len(keys)
     if size > register.limit:
-        raise ValueError(f"traces: {size} {name}, the limit is {register.limit}")
+        raise ValueError(f"{size} {name}, the limit is {register.limit}")
     owner = _column(state, f"{name}_owner", size).tolist()
     heard, first = _column(state, f"{name}_heard", size), _column(state, f"{name}_first", size)
     register.load(keys, owner, heard, first)
@@ -91,7 +91,7 @@ def _register(register: Register[Any], name: str, state: Mapping[str, NDArray[An
 def _column(state: Mapping[str, NDArray[Any]], name: str, least: int) -> Int64s:
     column = state[name].astype(np.int64)
     if column.ndim != 1 or len(column) < least:
-        raise ValueError(f"traces: {name} has {column.shape}, expected {least} or more")
+        raise ValueError(f"{name} has {column.shape}, expected {least} or more")
     return column
 
 
@@ -115,12 +115,12 @@ def _open(intervals: Iterable[Interval]) -> dict[str, NDArray[Any]]:
 
 def _reopen(stage: "Traces", state: Mapping[str, NDArray[Any]]) -> None:
     key, count = state["open_key"].astype(np.int64), state["open_count"].astype(np.int64)
-    at = 0
+    sizes, at = state["open"][:, 2], 0
+    if key.shape != count.shape or sizes.sum() != len(key) or (sizes < 0).any() or (count < 1).any():
+        raise ValueError("open intervals do not belong together")
     for begin, opened, size in state["open"].tolist():
         counted = Sketch(key[at : at + size], count[at : at + size])
-        if len(counted.key) != size or len(counted.calls) != size:
-            raise ValueError("traces: open intervals do not belong together")
-        for unit in np.unique(counted.key >> 13).tolist():
+        for unit in np.unique(units(counted)).tolist():
             stage.units.source_of(unit)
         stage.tally.open[begin] = Interval(begin, opened, counted)
         at += size

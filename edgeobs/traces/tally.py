@@ -94,8 +94,8 @@ class Tally:
         self.open: dict[int, Interval] = {}  # by begin
         self.closed_ns = np.zeros(0, np.int64)  # by source: the end of the last interval it has closed
 
-    def add(self, calls: Calls, now_ns: int) -> Bools:
-        """Count calls; false where one came too late."""
+    def add(self, calls: Calls, came_ns: int) -> Bools:
+        """Count calls, the first of which came at ``came_ns``; false where one came too late."""
         self.closed_ns = grown(self.closed_ns, int(calls.source.max(initial=-1)) + 1, 0)
         begin = calls.when_ns - calls.when_ns % self.interval_ns
         timely = begin >= self.closed_ns[calls.source]
@@ -103,7 +103,7 @@ class Tally:
             calls, begin = calls.of(timely), begin[timely]
         for one in np.unique(begin).tolist():
             if one not in self.open:
-                self.open[one] = Interval(one, now_ns, Sketch.none())
+                self.open[one] = Interval(one, came_ns, Sketch.none())
             self.open[one].add(calls.of(begin == one))
         return timely
 
