@@ -11,8 +11,9 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families as families
 
 from edgeobs.demo.children import Children
-from tests.waiting import wait
+from tests.real.api import wait
 
+START_S = 90.0
 STARTS = 3
 """A port that was free can be taken before it is used."""
 _TAKEN = "address already in use"
@@ -63,9 +64,9 @@ class Program:
                 self._choose()
             self._run()
             try:
-                wait(self._answers, f"{self.name} is ready")
+                wait(f"{self.name} is ready", self._answers, START_S)
                 return
-            except (ProgramError, AssertionError) as error:
+            except (ProgramError, TimeoutError) as error:
                 self.kill()
                 said = self.said()
                 if known or attempt == STARTS or _TAKEN not in said:
@@ -119,8 +120,10 @@ class Program:
     def _answers(self) -> bool:
         if (code := self.children.ended(self.name)) is not None:
             raise ProgramError(f"{self.name} ended with {code}")
-        port, path = self.ready
-        return httpx.get(self.url(port, path), timeout=5, trust_env=False).is_success
+        try:
+            return httpx.get(self.url(*self.ready), timeout=5, trust_env=False).is_success
+        except httpx.TransportError:
+            return False
 
     def _end(self, how: signal.Signals) -> None:
         child = self.children.running[self.name]

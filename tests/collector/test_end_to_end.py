@@ -75,6 +75,8 @@ def test_a_node_goes_on_where_it_was_whatever_dies(build: Build) -> None:
     wait(lambda: queued(site.agent, "otlp_grpc/logs") > 0, "the agent keeps what it read")
     site.agent.kill()
     workload.logs(500)  # nobody reads
+    workload.rotate()
+    workload.logs(500)
     site.agent.start()
     workload.logs(500)
     site.gateway.start()

@@ -58,6 +58,10 @@ class Workload:
                 file.write(f"{_stamp()} stdout F {line}\n")
         self.lines += lines
 
+    def rotate(self) -> None:
+        """As the kubelet does when a file is large."""
+        self.log.rename(f"{self.log}.20261130-204500")
+
     def traces(self, number: int) -> None:
         """So many spans in one request; the agent has them when this returns."""
         now = time.time_ns()
