@@ -14,6 +14,7 @@ BENCHMARKS = {
     "memory": "bytes per live series, and an idle core",
     "kube_memory": "the mirror of a large cluster: bytes, snapshots, watching, calls at rest",
     "remediate": "evidence → cordon, death → pods released, on a real control plane (3 min, in whole 8)",
+    "traces": "spans → series of services, operations and edges: OTLP bytes to values, beside upb",
     "logs": "lines → templates and series; grouping and false alarms on labelled logs (with --data)",
     "node": "what telling of a node costs, beside node_exporter (apt: prometheus-node-exporter)",
     "edge": "an agent on a node: bytes kept there, and what the process costs, all told (quick 60 s)",
