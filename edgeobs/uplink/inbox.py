@@ -131,7 +131,8 @@ class Inbox:
             last = self.last(label)
             found = standing(last, label.sequence)
             if found != "known":
-                missing = label.sequence - last - 1
+                # Nothing of the first lane is ever dropped: what is not there was replaced by what is newer.
+                missing = label.sequence - last - 1 if label.lane == "rest" else 0
                 self._advance(db, label, missing, now_ns)
                 for incident in incidents:
                     _keep(db, label.node, incident, now_ns)
