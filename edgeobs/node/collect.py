@@ -47,8 +47,9 @@ class Collector:
         self.settings = settings
         self.resource = resource(settings)
         self.host = Host(settings)
-        kernel = KernelLog()
-        self.rounds = Rounds(self.host, sources(kernel) if read is None else read)
+        table = sources() if read is None else read
+        kernel = next((each.read for each in table.values() if isinstance(each.read, KernelLog)), KernelLog())
+        self.rounds = Rounds(self.host, table)
         self.watch = Watch(health or Health(), kernel, tell)
         self.more: list[Callable[[], Iterable[Reading]]] = []
         self.start_ns = int(_boot_s(self.host) * SECOND)

@@ -45,7 +45,7 @@ MISSING = {
 
 @pytest.mark.parametrize("board", BOARDS)
 def test_what_a_board_has_is_read_and_what_it_lacks_is_named(board: str, tmp_path: Path) -> None:
-    asked = {name: each for name, each in sources(KernelLog()).items() if name not in NOT_FILES}
+    asked = {name: each for name, each in sources().items() if name not in NOT_FILES}
     asked["runtime"] = asked["runtime"]._replace(apart=False)
     rounds = Rounds(host(board, tmp_path, per_cpu=True, within_s=30.0), asked)
     readings = rounds.read()
@@ -498,9 +498,7 @@ def test_a_board_of_which_any_file_is_gone_or_broken_loses_no_more_than_that(
 ) -> None:
     """Every file in turn: empty, and not what it should be."""
     root = unpack(board, tmp_path)
-    asked = {
-        name: each for name, each in sources(KernelLog()).items() if name not in NOT_FILES and not each.apart
-    }
+    asked = {name: each for name, each in sources().items() if name not in NOT_FILES and not each.apart}
 
     def answers() -> dict[str, list[Reading]]:
         rounds = Rounds(host_at(root), asked)

@@ -7,7 +7,6 @@ from edgeobs.config import parse
 from edgeobs.ingest.auth import Auth
 from edgeobs.ingest.decoders import Decoders
 from edgeobs.node.collect import Collector
-from edgeobs.node.kmsg import KernelLog
 from edgeobs.node.settings import Settings
 from edgeobs.node.sources.table import sources
 from edgeobs.signals import SECOND
@@ -18,7 +17,7 @@ CALM_S, BROKEN_S = 900, 120
 
 def test_a_gateway_that_is_lost_opens_an_incident_that_names_the_check(tmp_path: Path) -> None:
     clock, now_ns = Clock(), 1_700_000_000 * SECOND
-    asked = {name: each for name, each in sources(KernelLog()).items() if name == "gateway"}
+    asked = {name: each for name, each in sources().items() if name == "gateway"}
     settings = Settings(root=str(unpack("server", tmp_path)), within_s=10.0, node="edge-1", zone="a")
     collector = Collector(settings, asked)
     collector.host.clock = clock

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from edgeobs.node.host import Host, MissingError
-from edgeobs.node.kmsg import KernelLog
 from edgeobs.node.readings import Reading
 from edgeobs.node.rounds import AGAIN_S, Rounds
 from edgeobs.node.sources.table import Source, sources
@@ -169,7 +168,7 @@ def test_files_that_never_answer_cost_their_sources_alone(tmp_path: Path) -> Non
     for pipe in pipes:
         pipe.unlink()
         os.mkfifo(pipe)
-    table = {name: each for name, each in sources(KernelLog()).items() if not each.apart}
+    table = {name: each for name, each in sources().items() if not each.apart}
     before = threading.active_count()
     rounds = Rounds(machine, table)
     for _ in range(3):

@@ -37,8 +37,8 @@ class Source(NamedTuple):
     apart: bool = False  # in a thread of its own that nothing waits for
 
 
-def sources(kernel: KernelLog) -> dict[str, Source]:
-    """All of them, in the order in which they are read: what is split by pods is measured before."""
+def sources() -> dict[str, Source]:
+    """All of them, new, in the order in which they are read: what is split by pods is measured before."""
     return {
         "cpu": Source(system.cpu),
         "load": Source(system.load),
@@ -62,7 +62,7 @@ def sources(kernel: KernelLog) -> dict[str, Source]:
         "gpu": Source(accelerators.gpu),
         "npu": Source(accelerators.npu),
         "clock": Source(clock.clock),
-        "kernel": Source(kernel),
+        "kernel": Source(KernelLog()),
         "nvidia": Source(accelerators.nvidia, every_s=1.0, within_s=5.0, apart=True),
         "smart": Source(disks.smart, every_s=600.0, within_s=120.0, apart=True),
         "peers": Source(Peers(), every_s=5.0, within_s=10.0, apart=True),
