@@ -20,10 +20,11 @@ BENCHMARKS = {
     "edge": "an agent on a node: bytes kept there, and what the process costs, all told (quick 60 s)",
     "exporter": "the exporter library beside prometheus_client alone: increments, import, pages, workers",
     "weeks": "what knowing days of rest finds in synthetic weeks",
+    "rca": "which pod is the cause, by metrics, logs and traces, on Nezha's faults (with --data)",
     "accuracy": "detectors beside floors on labelled public data (needs --data)",
 }
 ON_DATA = "accuracy"
-MAY_USE_DATA = frozenset({"logs"})
+MAY_USE_DATA = frozenset({"logs", "rca"})
 """Run as ``run(quick, data)``; without --data they leave out what needs it."""
 SETS = ("nab", "mscloud", "kpi", "smd", "asd", "jumpstarter", "nezha")
 
