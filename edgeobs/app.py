@@ -15,6 +15,7 @@ import structlog
 from rich.console import Console
 from rich.progress import Progress
 
+from edgeobs.archive import archive
 from edgeobs.compose import build
 from edgeobs.config import Config
 from edgeobs.control import Control, actor, control, heard
@@ -118,7 +119,7 @@ async def serve(config: Config) -> None:
     )
     # The page is served as its own section says, by the same server code and with the same time limits.
     page = HttpServer(
-        web_app(board, config.web, stopping.is_set, desk),
+        web_app(board, config.web, stopping.is_set, desk, archive(config.loki)),
         listen(config.web.host, config.web.port),
         replace(config.server, tls=Tls()),
         Counts(),

@@ -29,6 +29,7 @@ from edgeobs.ingest.settings import Limits
 from edgeobs.ingest.settings import Settings as ServerSettings
 from edgeobs.kube.settings import KubernetesSettings
 from edgeobs.logs import Settings as LogSettings
+from edgeobs.logs.loki import LokiSettings
 from edgeobs.remediate import Settings as RemediateSettings
 from edgeobs.remediate.proposing import problems as remediation_problems
 from edgeobs.remediate.windows import problems as window_problems
@@ -86,6 +87,7 @@ class Config:
     limits: Limits = field(default_factory=Limits)
     features: FeatureSettings = field(default_factory=FeatureSettings)
     logs: LogSettings = field(default_factory=LogSettings)
+    loki: LokiSettings = field(default_factory=LokiSettings)
     traces: TraceSettings = field(default_factory=TraceSettings)
     detect: DetectSettings = field(default_factory=DetectSettings)
     peers: PeerSettings = field(default_factory=PeerSettings)

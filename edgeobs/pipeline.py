@@ -12,7 +12,7 @@ from edgeobs.detect import Detection
 from edgeobs.detect.absence import Heartbeats
 from edgeobs.features import Features
 from edgeobs.incidents import Incidents
-from edgeobs.incidents.promise import LEAST
+from edgeobs.incidents.promise import LEAST, opening
 from edgeobs.remediate import (
     ClusterView,
     FleetView,
@@ -42,6 +42,7 @@ from edgeobs.signals import (
     SpanBatch,
 )
 from edgeobs.streams import Streams, both, both_scores
+from edgeobs.traces import graph
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -49,6 +50,9 @@ _T = TypeVar("_T")
 _HEARTBEATS = "heartbeats"  # as a part that may fail
 _FADE = 0.8  # of a node's score on the page, at every look
 MOVES_WORK = frozenset({"reschedule", "drain", "release", "failover", "playbook"})
+RECENT_NS = 60 * SECOND
+"""How long an edge of the service graph stays marked after it was surprising."""
+_SELDOM = 1.0  # log₁₀ of the seconds between samples of logs and spans
 EXPIRY_NS = 30 * SECOND
 """Time between two looks for series that went idle."""
 
@@ -108,6 +112,7 @@ class Pipeline:
         self.beats: list[Heartbeat] = []
         self.absences: list[Absence] = []
         self.node_score = np.zeros(0)  # by node id: the strongest recent score, decades
+        self.recent: dict[int, tuple[float, int]] = {}  # series of logs and spans → decades, and when
         self.scored = 0
         self._look_ns, self._idle_ns, self._opted_in = look_ns, idle_ns, opted_in
         self._again: list[ExternalAlert] = []
@@ -161,6 +166,11 @@ class Pipeline:
         decisions = self.remediation.step(self.incidents.active, changed, fleet, now_ns)
         stamped = tuple(replace(d, evidence_ns=evidence_ns or now_ns) for d in decisions)
         return Outputs(len(batch.series), tuple(changed), stamped)
+
+    def services(self, now_ns: int) -> dict[str, Any]:
+        """Who calls whom, of late, with the edges marked that are surprising (`traces.graph`)."""
+        scores = {number: score for number, (score, at) in self.recent.items() if now_ns - at < RECENT_NS}
+        return graph(self.streams.edges(now_ns), scores, opening(_SELDOM, self.incidents.settings))
 
     def score_of(self, node: int) -> float:
         """The strongest recent score of a node's series, decades; fades within seconds."""
@@ -242,6 +252,7 @@ class Pipeline:
         if isinstance(self.cluster, MemoryCluster):
             self.cluster.learn(self.beats, opted_in=self._opted_in)
         self.node_score *= _FADE
+        self.recent = {number: each for number, each in self.recent.items() if now_ns - each[1] < RECENT_NS}
         if now_ns - self._expired_ns >= EXPIRY_NS:
             self._expired_ns = now_ns
             self._expire(now_ns)
@@ -284,6 +295,8 @@ class Pipeline:
         if self.observer is not None:
             self.observer(more, found)
         high = np.flatnonzero(found.score >= LEAST)
+        scores_now = zip(more.series[high].tolist(), found.score[high].tolist(), strict=True)
+        self.recent |= {number: (score, now_ns) for number, score in scores_now}
         self.streams.surprising(more.series[high], more.time_ns[high])
         return both(batch, more), both_scores(scores, found)
 

@@ -214,6 +214,14 @@ class Sign(NamedTuple):
     traces: tuple[str, ...] = ()  # trace ids, hex, a few
 
 
+class Told(NamedTuple):
+    """What a stage of logs or spans has to say of evidence, for people."""
+
+    detail: str = ""  # the template, with <*> for what varies
+    query: str = ""  # LogQL that selects its lines
+    traces: tuple[str, ...] = ()  # ids, hex
+
+
 class Edge(NamedTuple):
     """Who calls whom, of late. ``caller`` is empty where requests come from outside."""
 
@@ -351,6 +359,7 @@ class Evidence:
     kind: str = ""  # of logs and spans: "log rate", "span duration", … (`incidents.kinds`); empty: a metric
     resource: Resource = NOWHERE  # whose it is, down to the pod; empty: of the node itself, or not known
     detail: str = ""  # of logs: the template, with <*> for what varies
+    query: str = ""  # of logs: LogQL that selects its lines
     traces: tuple[str, ...] = ()  # of spans: ids, hex, of a few traces that it was surprised by
 
     def brief(self) -> str:

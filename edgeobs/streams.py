@@ -10,19 +10,22 @@ from numpy.typing import NDArray
 from edgeobs.detect.parts import Parts
 from edgeobs.hearing import LATE_NS, Hearing
 from edgeobs.logs import Template
+from edgeobs.logs.logql import logql
 from edgeobs.signals import (
     Batch,
     Closed,
     Edge,
     Floats,
-    Identity,
     Int8s,
     Int32s,
     Int64s,
+    Labels,
     LogBatch,
     Points,
     Scores,
+    Source,
     SpanBatch,
+    Told,
 )
 
 Arrays = dict[str, NDArray[Any]]
@@ -100,15 +103,15 @@ class Streams:
         if self.traces is not None and len(series):
             self._ask("traces", partial(self.traces.surprising, series, time_ns), None)
 
-    def lore(self, series: int, identity: Identity) -> tuple[str, tuple[str, ...]]:
-        """For people, of a series: the template it counts, and ids of traces that it was surprised by."""
-        template = dict(identity.labels).get("template", "")
-        if template and self.logs is not None:
-            found = self._ask("logs", partial(self.logs.template, template), None)
-            return found.text if found else "", ()
-        if self.traces is None:
-            return "", ()
-        return "", self._ask("traces", partial(self.traces.exemplars, series), ())
+    def lore(self, source: Source, labels: Labels, series: int) -> Told:
+        """What there is to tell of evidence: the template and how to find its lines, or traces."""
+        ident = dict(labels).get("template", "")
+        if ident and self.logs is not None:
+            template = self._ask("logs", partial(self.logs.template, ident), None)
+            return Told(template.text, logql(template, source)) if template else Told()
+        if self.traces is None or series < 0:
+            return Told()
+        return Told(traces=self._ask("traces", partial(self.traces.exemplars, series), ()))
 
     def edges(self, now_ns: int) -> Sequence[Edge]:
         """Who calls whom, of late."""

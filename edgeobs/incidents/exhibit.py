@@ -24,6 +24,7 @@ from edgeobs.signals import (
     Point,
     Resource,
     Sign,
+    Told,
 )
 
 _POSITIVE = {"s", "By", "1"}  # units of what is never negative, unless it was seen to be
@@ -68,6 +69,7 @@ class Exhibit:
     kind: str = ""
     resource: Resource = NOWHERE
     detail: str = ""
+    query: str = ""
     traces: tuple[str, ...] = ()
 
     @property
@@ -96,6 +98,11 @@ class Exhibit:
     def calm_ns(self, settings: Settings) -> int:
         """When it is calm, if nothing is heard of it until then."""
         return self.ends_ns or self.heard_ns + int(hold_s(self.ease, settings) * SECOND)
+
+    def tell(self, told: Told) -> None:
+        """What a stage has to say of it; what it has nothing to say of stays as it was."""
+        self.detail, self.query = told.detail or self.detail, told.query or self.query
+        self.traces = told.traces or self.traces
 
     def show(self, point: Point, expected: float, limit: int, why: str = "") -> bool:
         """Add a sample to the plot, unless it is older than its end; whether it is the highest so far."""
@@ -151,6 +158,7 @@ class Exhibit:
             kind=self.kind,
             resource=self.resource,
             detail=self.detail,
+            query=self.query,
             traces=self.traces,
         )
 
@@ -219,7 +227,8 @@ def of_evidence(evidence: Evidence, place: Resource, now_ns: int) -> Exhibit:
         unit=evidence.unit, onset_ns=evidence.onset_ns, last_ns=evidence.last_ns, heard_ns=now_ns,
         score=evidence.score, value=evidence.value, expected=expected, low=low, high=high,
         points=list(evidence.points), calm=evidence.calm, why=evidence.why, parts=evidence.parts,
-        kind=evidence.kind, resource=evidence.resource, detail=evidence.detail, traces=evidence.traces,
+        kind=evidence.kind, resource=evidence.resource, detail=evidence.detail,
+        query=evidence.query, traces=evidence.traces,
         ease=_ease([point.time_ns for point in evidence.points]),
     )  # fmt: skip
 

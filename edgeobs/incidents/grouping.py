@@ -22,6 +22,7 @@ from edgeobs.signals import (
     Resource,
     Scores,
     Sign,
+    Told,
 )
 
 _SWEEP_NS = SECOND // 2
@@ -37,7 +38,7 @@ class Incidents:
     settings, counts
         Thresholds and bounds; what was dropped at a bound is counted by reason.
     lore
-        What else is to be told of a series of logs or spans that is evidence.
+        What else is to be told of evidence of logs or spans.
 
     """
 
@@ -46,7 +47,7 @@ class Incidents:
         table: SeriesTable,
         settings: Settings,
         counts: Counts,
-        lore: Lore = lambda _number, _identity: ("", ()),
+        lore: Lore = lambda _source, _labels, _series: Told(),
     ) -> None:
         self.settings = settings
         self.cases = Cases(table, settings, counts)

@@ -15,19 +15,21 @@ from edgeobs.signals import (
     Batch,
     Counts,
     ExternalAlert,
-    Identity,
     Joint,
+    Labels,
     Point,
     Resource,
     Scores,
     Sign,
+    Source,
+    Told,
 )
 
 OWN_ALERT = "EdgeobsIncident"
 """What our incidents are called in Alertmanager; told back to us, they are no news."""
 
-Lore = Callable[[int, Identity], tuple[str, tuple[str, ...]]]
-"""A series of logs or spans → the template it counts, and ids of traces that it was surprised by."""
+Lore = Callable[[Source, Labels, int], Told]
+"""Whose, which labels, and the series (−1: none) of evidence of logs or spans → what else is to be told."""
 
 _SAME_NS = SECOND // 2  # absences that nobody looked at anew are not taken in again within this time
 _WIDE = ("zone", "cluster")
@@ -60,10 +62,8 @@ class Intake:
                 exhibit.show(point, expected, limit, why)
                 if not self.cases.add(case, exhibit):
                     continue
-            if exhibit.kind and not late:
-                exhibit.detail, exhibit.traces = (
-                    self._lore(number, watch.identity) if watch.identity else ("", ())
-                )
+            if exhibit.kind and watch.identity is not None and not late:
+                exhibit.tell(self._lore(watch.identity.source, watch.identity.labels, number))
             if not late and watch.heard_ns == now_ns:
                 self._heard(case, exhibit, point.time_ns, now_ns)
 
@@ -112,6 +112,7 @@ class Intake:
             exhibit = of_sign(sign, now_ns)
             if not self.cases.add(case, exhibit):
                 return
+            exhibit.tell(self._lore(sign.source, sign.labels, -1))
         exhibit.show(Point(sign.time_ns, sign.value, nan, nan, sign.score), nan, self.cases.point_limit)
         exhibit.weak = exhibit.score < opening(exhibit.ease, self.settings)
         case.shown = None

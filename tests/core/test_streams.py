@@ -202,6 +202,8 @@ def test_an_incident_carries_all_three_signals(staged: Any) -> None:
     } <= found.keys()
     assert found["span duration"].traces == (f"{duration:032x}",)
     assert found["log rate"].detail == "user <*> (3f)"
+    assert found["log rate"].query.startswith('{k8s_namespace_name="shop"} |~')
+    assert found["log template never seen"].detail == "user <*> (9a)"
     assert found["log template never seen"].traces == ("ab" * 16,)
     assert found["span duration"].resource.pod == found["log template never seen"].resource.pod == "till-7"
     assert found["span duration"].brief() == "span duration of shop/till-7: GET /cart"

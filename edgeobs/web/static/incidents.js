@@ -6,6 +6,7 @@ import { wordLine } from "./control.js";
 import { badge, grouped, whom } from "./decisions.js";
 import { operationLine } from "./operations.js";
 import { plot } from "./plot.js";
+import { linesOf } from "./lines.js";
 
 const RESOLVED_SHOWN = 50; // cards; the API has the rest
 const UNASKED = matchMedia("(min-width: 860px)").matches ? 3 : 1; // incidents that open of themselves
@@ -207,7 +208,7 @@ function verdicts(decisions, operations) {
   });
 }
 
-function drawEvidence(body, { evidence, failed, openScore }) {
+function drawEvidence(body, { id, evidence, failed, openScore }) {
   if (!evidence) {
     body.replaceChildren(h("p", { class: "faint" }, failed || "loading the evidence…"));
     body.list = null;
@@ -219,7 +220,7 @@ function drawEvidence(body, { evidence, failed, openScore }) {
     body.more = h("details", { class: "more", hidden: true }, h("summary", {}, h("span")), body.rest);
     body.replaceChildren(body.list, body.more);
   }
-  const items = evidence.map((each, rank) => ({ ...each, id: `${each.source} ${each.text}`, rank: rank + 1, openScore }));
+  const items = evidence.map((each, rank) => ({ ...each, id: `${each.source} ${each.text}`, rank: rank + 1, openScore, of: id }));
   const once = [...new Map(items.map((each) => [each.id, each])).values()];
   keyed(body.list, once.slice(0, FIRST), makeEvidence, updateEvidence);
   keyed(body.rest, once.slice(FIRST), makeEvidence, updateEvidence);
@@ -245,6 +246,7 @@ function updateEvidence(item, evidence) {
   say(item.querySelector(".weight-text"), `${share} %`);
   item.querySelector(".weight").title = `${share} % of the incident's score`;
   item.querySelector(".evidence-facts").replaceChildren(...facts(evidence));
+  drawMore(item, evidence);
   if (evidence.points.length < 2) {
     item.querySelector(".plot")?.remove();
     return;
@@ -254,9 +256,26 @@ function updateEvidence(item, evidence) {
   picture.update(evidence, evidence.openScore);
 }
 
+// The template, its lines and traces: made anew only when they differ, so that what is open stays open.
+function drawMore(item, { of, kind, detail, query, traces, text }) {
+  const told = JSON.stringify([detail, query, traces]);
+  if (!kind || item.told === told) return;
+  item.told = told;
+  item.querySelector(".evidence-more")?.remove();
+  if (!detail && !query && !traces.length) return;
+  item.querySelector(".evidence-facts").after(h(
+    "div",
+    { class: "evidence-more" },
+    detail ? h("p", {}, "template ", h("code", {}, detail)) : "",
+    traces.length ? h("p", {}, traces.length > 1 ? "traces " : "trace ", traces.flatMap((trace, i) => [i ? ", " : "", h("code", {}, trace)])) : "",
+    query ? linesOf(of, text, query) : "",
+  ));
+}
+
 const WHY = { level: "recent level", drift: "long-term level", shape: "usual movements", flatline: "usual restlessness" };
 
 function title(evidence) {
+  if (evidence.kind) return [h("span", { class: "tag" }, evidence.kind), " ", h("span", {}, evidence.source === "sign" ? evidence.text : evidence.whose)];
   if (evidence.source !== "series") {
     const kind = { joint: "jointly", absence: "absence", alert: "alert" }[evidence.source];
     return [h("span", { class: "tag" }, kind), " ", h("span", {}, evidence.text)];
