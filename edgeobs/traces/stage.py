@@ -1,7 +1,6 @@
 """`Traces`: spans in, series of services, operations and edges out, and what people want to see of them."""
 
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from edgeobs.signals import (
     Int32s,
     Int64s,
     Points,
+    Resource,
     SpanBatch,
 )
 from edgeobs.traces import sketch
@@ -24,11 +24,12 @@ from edgeobs.traces.calls import Calling, settled
 from edgeobs.traces.clocks import Clocks, Offset
 from edgeobs.traces.exemplars import Exemplars
 from edgeobs.traces.given import Given, Samples
-from edgeobs.traces.hints import Candidate, Hint, worth
+from edgeobs.traces.hints import Hint
 from edgeobs.traces.join import Join, Spans
 from edgeobs.traces.offsets import Offsets
+from edgeobs.traces.seen import Seen
 from edgeobs.traces.settings import Settings
-from edgeobs.traces.sketch import Sketch, Summary
+from edgeobs.traces.sketch import Summary
 from edgeobs.traces.state import dumped, loaded
 from edgeobs.traces.tally import Interval, Tally
 from edgeobs.traces.units import Family, Units
@@ -36,9 +37,6 @@ from edgeobs.traces.units import Family, Units
 _TOGETHER = 8192  # spans that are worth a step of the join at once
 _LOOK_NS = SECOND  # and how long fewer wait for that
 _FORGET_NS = 60 * SECOND
-_GRAPH_NS = 60 * SECOND  # what the graph shows
-_HINTS = 1000
-_NEW_NS = 600 * SECOND  # after a start, until an edge that was not seen before is news
 
 State = dict[str, NDArray[Any]]
 
@@ -54,11 +52,22 @@ class Traces:
         As everywhere.
     admit
         Gives the id of a series.
+    heard
+        Whether a node has been heard of late, by anything; without it a node is heard if it sent any span.
 
     """
 
-    def __init__(self, table: SeriesTable, settings: Settings, counts: Counts, admit: Admit) -> None:
+    def __init__(
+        self,
+        table: SeriesTable,
+        settings: Settings,
+        counts: Counts,
+        admit: Admit,
+        heard: Callable[[Resource], bool] | None = None,
+    ) -> None:
         self.table, self.settings, self.counts, self.admit = table, settings, counts, admit
+        self._heard = heard or (lambda _: False)
+        self.quiet_ns = int(settings.quiet_s * SECOND)
         self.interval_ns, self.wait_ns = int(settings.interval_s * SECOND), int(settings.wait_s * SECOND)
         self.units = Units(settings, counts)
         self.join = Join(settings.spans, self.wait_ns)
@@ -67,10 +76,9 @@ class Traces:
         self.given = Given(self.units, admit, counts)
         self.offset = Offsets(self.units, self.clocks, admit)
         self.kept = Exemplars(settings.exemplars)
+        self.seen = Seen(self.units, self.given, self.kept, self.interval_ns)
         self._calling = Calling(self.units, self.clocks, self.wait_ns, counts)
         self._pending: list[Spans] = []
-        self._late: deque[tuple[int, Sketch]] = deque(maxlen=64)  # edges of intervals closed, by end
-        self._hints: deque[Hint] = deque(maxlen=_HINTS)
         self._stepped_ns = self._closed_ns = self._forgot_ns = self._began_ns = self._whole_ns = 0
 
     def take(self, batch: SpanBatch, now_ns: int) -> None:
@@ -100,14 +108,7 @@ class Traces:
 
     def surprising(self, series: Int32s, time_ns: Int64s) -> None:
         """Samples that detectors found surprising: their traces are kept. Foreign ids mean nothing."""
-        for number, end_ns in zip(series.tolist(), time_ns.tolist(), strict=True):
-            unit = self.given.unit_of(number)
-            if unit is None:
-                continue
-            slow, failed = self.kept.shown(unit, end_ns)
-            self.kept.keep(unit, (failed, slow))
-            candidate = Candidate(self._text(unit), slow, failed, surprising=True, new=False)
-            self._hint([candidate], end_ns)
+        self.seen.surprising(series, time_ns)
 
     def exemplars(self, series: int) -> tuple[str, ...]:
         """Trace ids kept for what a series is of, hex, the newest first."""
@@ -116,18 +117,11 @@ class Traces:
 
     def hints(self) -> tuple[Hint, ...]:
         """Traces worth keeping that were found since this was last asked; the newest 1,000."""
-        found = tuple(self._hints)
-        self._hints.clear()
-        return found
+        return self.seen.hints()
 
     def edges(self, now_ns: int) -> Sequence[Edge]:
         """The service graph of the last minute that is known, pods and nodes of a service joined."""
-        newest = max((end for end, _ in self._late), default=0)
-        parts = [each for end, each in self._late if end > newest - _GRAPH_NS]
-        if not parts or now_ns - newest > self.settings.quiet_s * SECOND:
-            return ()
-        seconds = len({end for end, _ in self._late if end > newest - _GRAPH_NS}) * self.interval_ns / SECOND
-        return self._edges(sketch.merged(parts), seconds)
+        return self.seen.edges(now_ns, self.quiet_ns)
 
     def offsets(self, now_ns: int) -> tuple[tuple[str, str, Offset], ...]:
         """How far nodes' clocks are apart: names of caller's and callee's node, and what is known."""
@@ -145,7 +139,7 @@ class Traces:
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take up a `state`; ValueError with the reason, and nothing changed, when it does not fit."""
-        fresh = Traces(self.table, self.settings, self.counts, self.admit)
+        fresh = Traces(self.table, self.settings, self.counts, self.admit, self._heard)
         loaded(fresh, state)
         self.__dict__.update(fresh.__dict__)
 
@@ -172,17 +166,14 @@ class Traces:
         end_ns = begin_ns + self.interval_ns
         found = sketch.summary(counted)
         sources = np.array([self.units.source_of(u) for u in found.unit.tolist()], np.int32)
-        self.kept.remember(end_ns, interval.shown(found.unit))
-        self._new_edges(found, end_ns, now_ns)
+        shown = interval.shown(found.unit)
+        self.seen.closed(counted, found, shown, end_ns, now_ns - self._began_ns)
         samples = [self.given.samples(self._with_series(found), now_ns)]
         if begin_ns >= self._whole_ns:
-            heard = self._of_senders(sources)
-            quiet_ns = int(self.settings.quiet_s * SECOND)
-            samples.append(self.given.silent(found.unit, heard, end_ns, quiet_ns, now_ns))
+            heard = self._that_speak(sources)
+            samples.append(self.given.silent(found.unit, heard, end_ns, self.quiet_ns, now_ns))
         self.given.told(found.unit, end_ns)
         self.tally.close(sources, end_ns)
-        of_edges = sketch.units(counted) % 4 == Family.EDGE
-        self._late.append((end_ns, Sketch(counted.key[of_edges], counted.calls[of_edges])))
         return _points(samples, begin_ns, end_ns)
 
     def _with_series(self, found: Summary) -> Summary:
@@ -199,59 +190,18 @@ class Traces:
         series, value = np.array([s for s, _ in found], np.int32), np.array([v for _, v in found], np.float64)
         return _points([Samples(series, value)], begin_ns, begin_ns + self.interval_ns)
 
-    def _of_senders(self, sources: Int32s) -> Int32s:
-        """Every source of the senders of these."""
-        owner = np.array(self.units.sources.owner, np.int64)
-        return np.flatnonzero(np.isin(owner, owner[sources])).astype(np.int32)
+    def _that_speak(self, sources: Int32s) -> Int32s:
+        """Every source whose sender and node are heard, given those that sent spans of an interval.
 
-    def _new_edges(self, found: Summary, end_ns: int, now_ns: int) -> None:
-        if now_ns - self._began_ns < _NEW_NS:
-            return
-        new = found.unit[(found.unit % 4 == Family.EDGE) & ~self.given.was_told(found.unit)]
-        self._hint(
-            [
-                Candidate(self._text(u), *self.kept.shown(u, end_ns), surprising=False, new=True)
-                for u in new.tolist()
-            ],
-            end_ns,
+        A node is heard when it sent any span, or anything else; what names none is of its sender alone.
+        """
+        owner, node = (
+            np.array(self.units.sources.owner, np.int64),
+            self.units.node[: len(self.units.sources.keys)],
         )
-
-    def _hint(self, candidates: Sequence[Candidate], end_ns: int) -> None:
-        self._hints.extend(worth(candidates, end_ns))
-
-    def _text(self, unit: int) -> str:
-        """For people."""
-        labels = dict(self.units.labels_of(unit))
-        if unit % 4 >= Family.EDGE:
-            return f"{labels.get('caller', 'outside')} → {labels['callee']}"
-        name = self.units.name(self.units.source_of(unit))
-        return f"{name} {labels['operation']}" if unit % 4 == Family.OPERATION else name
-
-    def _edges(self, found: Sketch, seconds: float) -> tuple[Edge, ...]:
-        """By caller and callee, whatever their pods and nodes."""
-        unit = sketch.units(found)
-        alike: dict[tuple[str, str], list[int]] = {}
-        for one in np.unique(unit).tolist():
-            link = self.units.edges[one // 4]
-            alike.setdefault((link.caller, link.callee), []).append(one)
-        group = np.zeros(int(unit.max(initial=-1)) + 1, np.int64)
-        for number, units in enumerate(alike.values()):
-            group[units] = number
-        total = sketch.summary(sketch.moved(found, group[unit]))
-        p50, _, p99 = total.seconds
-        return tuple(
-            Edge(
-                caller,
-                callee,
-                float(total.calls[k] / seconds),
-                float(total.failed[k] / total.calls[k]),
-                float(p50[k]),
-                float(p99[k]),
-                tuple(n for u in units for n in (*self.given.of(u), *self.given.of(u + 1))),
-                tuple(dict.fromkeys(trace for u in units for trace in self.kept.of(u)))[:3],
-            )
-            for k, ((caller, callee), units) in enumerate(alike.items())
-        )
+        spoke, places = set(node[sources].tolist()), self.units.nodes
+        alive = [n < 0 or n in spoke or self._heard(places[n]) for n in node.tolist()]
+        return np.flatnonzero(np.isin(owner, owner[sources]) & np.array(alive, np.bool_)).astype(np.int32)
 
     def _forget(self, now_ns: int) -> None:
         """Let go of what was silent for long; nothing that waits or is open can be of it."""
@@ -262,10 +212,8 @@ class Traces:
         gone, nodes = self.units.forget(now_ns - max(int(self.settings.forget_s * SECOND), least))
         if gone:
             self.given.drop(gone)
-            self.kept.forget(gone)
+            self.seen.forget(gone)
             self.tally.forget({u // 4 for u in gone if u % 4 == Family.SERVICE})
-            edges = np.array(sorted(gone), np.int64)
-            self._late = deque(((end, _without(each, edges)) for end, each in self._late), 64)
         if nodes:
             self.clocks.forget(nodes)
             self.offset.drop(nodes)
@@ -285,8 +233,3 @@ def _joined(parts: Sequence[Points]) -> Points:
         np.concatenate([p.start_ns for p in parts]),
         np.concatenate([p.value for p in parts]),
     )
-
-
-def _without(found: Sketch, gone: Int64s) -> Sketch:
-    left = ~np.isin(sketch.units(found), gone)
-    return Sketch(found.key[left], found.calls[left])

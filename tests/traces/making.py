@@ -67,7 +67,10 @@ class Bench:
     def __init__(self, settings: Settings | None = None, table: SeriesTable | None = None) -> None:
         self.table = table or SeriesTable(100_000)
         self.counts: Counts = Counter()
-        self.stage = Traces(self.table, settings or Settings(), self.counts, Interner(self.table).admit)
+        self.heard = {"n1", "n2"}  # nodes that say anything at all
+        self.stage = Traces(
+            self.table, settings or Settings(), self.counts, Interner(self.table).admit, self._is_heard
+        )
         self.given: dict[tuple[str, int], float] = {}  # series, end in seconds after T0
         self.now = 0.0  # seconds after T0
 
@@ -110,3 +113,6 @@ class Bench:
     def dropped(self, reason: str) -> int:
         """Spans left out for a reason."""
         return self.counts["edgeobs_spans_dropped_total", reason]
+
+    def _is_heard(self, place: Resource) -> bool:
+        return place.node in self.heard

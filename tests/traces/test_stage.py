@@ -220,6 +220,19 @@ def test_silence_is_told_while_the_sender_speaks() -> None:
     assert bench.value("calls other@n1", end=80) is None  # nobody of that sender spoke
 
 
+def test_a_node_that_is_silent_as_a_whole_is_left_to_heartbeats() -> None:
+    bench = Bench()
+    bench.heard = set()
+    bench.close(0)
+    bench.take(*TRACE, Span("idle", "x", 8, 0, trace=77), at=1)
+    for at in range(5, 40, 5):
+        bench.close(at)
+        bench.take(Span("other", "x", 9, 0, SERVER, at * SECOND, at * SECOND, trace=at), at=at)
+    bench.until(70)
+    assert bench.value("calls idle@n1", end=30) == 0  # its node sent spans of another service
+    assert bench.value("calls orders@n2", end=30) is None
+
+
 def test_our_own_pause_is_nobodys_silence() -> None:
     bench = Bench()
     bench.until(5)
