@@ -57,7 +57,7 @@ class Evidence:
         self.heard = np.zeros(0, np.bool_)  # templates, in this tick
         self.first: dict[int, First] = {}
         self._longest = max(1, round(settings.silent_s / settings.interval_s))
-        self._patience = int(_DEAD_S // settings.interval_s) + 1
+        self._patience = int(_DEAD_S // settings.interval_s)
 
     def reserve(self, templates: int, workloads: int) -> None:
         """Room for numbers below these."""

@@ -20,6 +20,10 @@ _OF_BOOK = ("severity", "lines", "used", "stamped")
 _TEXTS = ("born", "words", "path", "example")
 
 
+class _UnfitError(ValueError):
+    """With the reason, for people."""
+
+
 def state(workloads: Workloads, evidence: Evidence) -> Arrays:
     """Copies; templates and workloads are numbered anew, in order, without gaps."""
     book = workloads.book
@@ -51,7 +55,7 @@ def restore(state: Mapping[str, NDArray[Any]], workloads: Workloads, evidence: E
     """Fill what is new and empty. Raises ValueError where it is no state of ours, or too large."""
     try:
         if state["version"].tolist() != [VERSION]:
-            raise ValueError(f"logs: version {state['version'].tolist()}, not {VERSION}")
+            raise _UnfitError(f"logs: version {state['version'].tolist()}, not {VERSION}")
         keys, sources = _unpacked("key", state), _unpacked("source", state)
         texts = {name: _unpacked(name, state) for name in _TEXTS}
         _fit(workloads, len(keys), len(texts["born"]))
@@ -66,7 +70,9 @@ def restore(state: Mapping[str, NDArray[Any]], workloads: Workloads, evidence: E
         _fill(_by_template(evidence), state, len(texts["born"]))
         _fill(_by_workload(workloads, evidence), state, len(keys))
         _fill({name: getattr(workloads.book, name) for name in _OF_BOOK}, state, len(texts["born"]))
-    except (KeyError, IndexError, TypeError, OverflowError) as error:
+    except _UnfitError:
+        raise
+    except (KeyError, IndexError, TypeError, OverflowError, ValueError) as error:
         raise ValueError(f"logs: not a state of logs: {error!r}") from error
 
 
@@ -101,9 +107,9 @@ def _by_workload(workloads: Workloads, evidence: Evidence) -> Arrays:
 def _fit(workloads: Workloads, keys: int, templates: int) -> None:
     settings = workloads.settings
     if keys > settings.workloads:
-        raise ValueError(f"logs: {keys} workloads in the snapshot, the limit is {settings.workloads}")
+        raise _UnfitError(f"logs: {keys} workloads in the snapshot, the limit is {settings.workloads}")
     if templates > settings.templates:
-        raise ValueError(f"logs: {templates} templates in the snapshot, the limit is {settings.templates}")
+        raise _UnfitError(f"logs: {templates} templates in the snapshot, the limit is {settings.templates}")
 
 
 def _add_templates(
@@ -128,7 +134,7 @@ def _path(text: str) -> Path:
 def _fill(columns: Arrays, state: Mapping[str, NDArray[Any]], rows: int) -> None:
     for name, column in columns.items():
         if state[name].shape != (rows, *column.shape[1:]):
-            raise ValueError(f"logs: {name} has shape {state[name].shape} for {rows} rows")
+            raise _UnfitError(f"logs: {name} has shape {state[name].shape} for {rows} rows")
         column[:rows] = state[name]
 
 
@@ -141,7 +147,7 @@ def _packed(name: str, texts: Iterable[bytes]) -> Arrays:
 def _unpacked(name: str, state: Mapping[str, NDArray[Any]]) -> list[bytes]:
     text, offsets = state[name].tobytes(), state[f"{name}_at"].tolist()
     if offsets[:1] != [0] or offsets[-1] != len(text) or offsets != sorted(offsets):
-        raise ValueError(f"logs: offsets of {name} do not fit its text")
+        raise _UnfitError(f"logs: offsets of {name} do not fit its text")
     return [text[begin:end] for begin, end in pairwise(offsets)]
 
 

@@ -1,6 +1,7 @@
 """Promises of signs: never more false ones than promised on streams whose ticks are exchangeable."""
 
 import random
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from edgeobs.logs.variety import Variety, variety
 ONE = np.zeros(1, np.int64)
 
 
-def told(ticks: list[set[int]], severe: set[int] = frozenset()) -> list[dict[int, float]]:  # type: ignore[assignment]
+def told(ticks: list[set[int]], severe: Collection[int] = ()) -> list[dict[int, float]]:
     """Of each tick what is new in it, with its probability."""
     n = 1 + max([0, *(number for tick in ticks for number in tick)])
     novelty = Novelty()
@@ -118,7 +119,7 @@ def test_variety_is_the_share_of_pairs_that_differ(values: list[int]) -> None:
     assert variety(values) == pytest.approx(sum(a != b for a, b in pairs) / len(pairs))
 
 
-def looked(words: list[tuple[str, ...]], ticks: list[list[bytes]]) -> list[list[float]]:
+def looked(words: Sequence[tuple[str, ...]], ticks: list[list[bytes]]) -> list[list[float]]:
     """Of each tick the probability of what each watched word shows."""
     each = Variety()
     each.reserve(1)
