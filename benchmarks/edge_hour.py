@@ -83,7 +83,7 @@ def _run(folder: Path, series: int, seconds: int) -> dict[str, object]:
     )
     random = np.random.default_rng(11)
     ids, total = np.arange(series, dtype=np.int32), np.zeros(series)
-    raw, last = 0, {}
+    raw, last = 0, dict[str, Incident]()
     for second in range(seconds):
         now[0] = START + second * SECOND
         value = random.normal(50.0, 5.0, series)

@@ -31,7 +31,7 @@ log = logging.getLogger("edgeobs.agent")
 
 _SETTLE_STEPS = 15  # between two looks at whether there is much to settle anew
 _GREW = 1.1  # the table by a tenth
-_KEPT_FREE = 4 << 20  # bytes of freed memory that the process keeps
+_KEPT_FREE = 256 << 10  # bytes of freed memory that the process keeps: what a step frees the next one uses
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def build_process(config: Config, settings: AgentSettings) -> Process:
 
 def run(config: Config, settings: AgentSettings, stop: threading.Event | None = None) -> None:
     """Run the agent until SIGTERM or SIGINT, or ``stop``. Raises as `build_process` does."""
-    keep_freed(keep=_KEPT_FREE)
+    keep_freed(mmap_above=_KEPT_FREE, keep=_KEPT_FREE)
     process = build_process(config, settings)
     stop = stop or _signalled()
     process.start()

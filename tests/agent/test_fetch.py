@@ -78,12 +78,16 @@ def test_a_body_plain_and_compressed(serve: Serve) -> None:
     assert fetch(target(chunked)) == b"a 3\n"
 
 
-ENDLESS = {
+def silent(_: socket.socket) -> None:
+    threading.Event().wait(3.0)
+
+
+ENDLESS: dict[str, Callable[[socket.socket], None]] = {
     "drips its headers": for_ever(b"x"),
     "drips header lines": for_ever(b"X-Y: z\r\n", b"HTTP/1.1 200 OK\r\n"),
     "drips its body": for_ever(b"a 1\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n"),
     "drips chunks": for_ever(b"1\r\na\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
-    "says nothing": lambda _: threading.Event().wait(3.0) and None,
+    "says nothing": silent,
 }
 
 
@@ -128,6 +132,7 @@ def test_a_scraper_hands_over_its_newest_scrape_once(serve: Serve) -> None:
     scraper = Scraper(Target(url=f"http://127.0.0.1:{port}/", interval_s=1))
     scraper.start()
     found = wait(scraper.take, "a scrape")
+    assert found is not None
     assert found.body == b"a 1\n"
     assert scraper.take() is None
     scraper.stop()

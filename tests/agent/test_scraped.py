@@ -125,7 +125,7 @@ def test_a_histogram_that_is_not_whole_is_what_its_lines_are() -> None:
 
 
 def test_readings_become_the_series_and_values_that_otlp_makes_of_them() -> None:
-    readings = [
+    readings: list[Reading | Distribution] = [
         Reading("system.cpu.time", "counter", "s", 12.5, (("cpu.mode", "user"),)),
         Reading("system.memory.usage", "updown", "By", 1e9, (("system.memory.state", "used"),)),
         Reading("system.cpu.load_average.1m", "gauge", "{thread}", 0.7),

@@ -19,7 +19,19 @@ from edgeobs.config import parse
 from edgeobs.ingest import otlp
 from edgeobs.ingest.intern import Interner
 from edgeobs.series import SeriesTable
-from edgeobs.signals import SECOND, Batch, Counts, Identity, Kind, Points, Principal, Resource, Scores, Source
+from edgeobs.signals import (
+    SECOND,
+    Batch,
+    Counts,
+    Identity,
+    Incident,
+    Kind,
+    Points,
+    Principal,
+    Resource,
+    Scores,
+    Source,
+)
 from edgeobs.uplink import Settings as UplinkSettings
 from edgeobs.uplink.letters import incidents
 from edgeobs.uplink.queue import Queue
@@ -52,8 +64,8 @@ SAMPLES = st.lists(
 @given(SAMPLES)
 def test_a_summary_is_of_every_sample_since_the_last_one(batches: Batches) -> None:
     summaries = Summaries(table_of(5))
-    for second, rows in enumerate(batches):
-        ids, values, scores = zip(*rows, strict=True) if rows else ((), (), ())
+    for second, said in enumerate(batches):
+        ids, values, scores = zip(*said, strict=True) if said else ((), (), ())
         summaries.observe(*batch_of(list(ids), list(values), T0 + second, list(scores)))
     rows = summaries.peek(summaries.order())
     by_series = {n: [(s, v, c) for s, b in enumerate(batches) for k, v, c in b if k == n] for n in range(5)}
@@ -195,7 +207,7 @@ def test_an_incident_its_evidence_and_the_samples_around_it_are_told(make: Calla
         table.intern(Identity(SOURCE, f"metric_{number}", (), Kind.GAUGE), 0, T0)
     random, ids = np.random.default_rng(5), np.arange(20, dtype=np.int32)
     sent: dict[tuple[int, int], float] = {}
-    last = {}
+    last: dict[str, Incident] = {}
     for second in range(400):
         now = T0 + second * SECOND
         value = random.normal(50, 5, 20)
@@ -221,8 +233,8 @@ def test_an_incident_its_evidence_and_the_samples_around_it_are_told(make: Calla
             assert key not in raw, "each sample once"
             raw[key] = value
     assert {name for name, _ in raw} >= {f"metric_{n}" for n in range(4)}
-    for (name, time_ns), value in raw.items():
-        assert value == np.float32(sent[int(name.split("_")[1]), time_ns])
+    for (name, time_ns), told_value in raw.items():
+        assert told_value == np.float32(sent[int(name.split("_")[1]), time_ns])
     times = sorted(time_ns for name, time_ns in raw if name == "metric_0")
     assert times[0] <= T0 + 241 * SECOND, "a minute before the onset"
     assert times[-1] >= T0 + 380 * SECOND
