@@ -8,6 +8,7 @@ import asyncio
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -36,6 +37,7 @@ from edgeobs.uplink.send import Answer, Sender
 
 PROFILE = Path(__file__).parent.parent / "deploy" / "agent.yaml"
 START = 1_700_000_000 * SECOND
+SERIES = 10_000  # that the pipeline's own cost is given for
 FAULTY = 6
 """Series that go wrong for a minute, every ten minutes."""
 
@@ -81,6 +83,7 @@ def _run(folder: Path, series: int, seconds: int) -> dict[str, object]:
     sender = Sender(
         queue, "edge-1", up, counts, _Core(receiver, engine).post, lambda: now[0] / SECOND, lambda: 0.5
     )
+    spent = 0.0
     random = np.random.default_rng(11)
     ids, total = np.arange(series, dtype=np.int32), np.zeros(series)
     raw, last = 0, dict[str, Incident]()
@@ -94,7 +97,9 @@ def _run(folder: Path, series: int, seconds: int) -> dict[str, object]:
         points = Points(ids, np.full(series, now[0]), np.zeros(series, np.int64), value)
         if second % 60 == 30:
             raw += 60 * len(packed(window(table, Samples(ids, points.time_ns, value))))
+        before = time.process_time()
         outputs = core.pipeline.step(points, now[0])
+        spent += time.process_time() - before
         telling.news(outputs.incidents, now[0])
         telling.tick(now[0])
         last |= {incident.id: incident for incident in outputs.incidents}
@@ -107,6 +112,7 @@ def _run(folder: Path, series: int, seconds: int) -> dict[str, object]:
     sent = counts[("edgeobs_uplink_sent_bytes_total",)]
     kept = {incident.id: incident for incident in inbox.incidents(10_000)}
     return {
+        "core_percent": 100.0 * spent / seconds * (SERIES / series),
         "kept_percent": 100.0 * (1.0 - sent / raw),
         "sent": sent,
         "raw": raw,
