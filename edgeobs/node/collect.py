@@ -11,6 +11,7 @@ from edgeobs.node.derive import latencies
 from edgeobs.node.health import problems
 from edgeobs.node.host import Host
 from edgeobs.node.kmsg import KernelLog
+from edgeobs.node.names import SINCE_START
 from edgeobs.node.node_exporter import renamed
 from edgeobs.node.otlp import encode
 from edgeobs.node.readings import SECOND, Reading
@@ -52,7 +53,7 @@ class Collector:
         self.rounds = Rounds(self.host, table)
         self.watch = Watch(health or Health(), kernel, tell)
         self.more: list[Callable[[], Iterable[Reading]]] = []
-        self.start_ns = int(_boot_s(self.host) * SECOND)
+        self.start_ns, self.began_ns = int(_boot_s(self.host) * SECOND), time.time_ns()
         self._before: list[Reading] = []
         self._derived: list[Reading] = []
         self._lock = threading.Lock()
@@ -64,7 +65,7 @@ class Collector:
             more = [reading for each in self.more for reading in each()]
             self._derived = [*latencies(self._before, now), *self.rounds.own(), *more]
             self._before = now
-            self.watch.look(self.rounds.newest(self.settings.interval_s), self.host.clock())
+            self.watch.look(lambda: self.rounds.newest(self.settings.interval_s), self.host.clock())
             return self._spelt([*now, *self._derived, *problems(self.watch.verdicts)])
 
     def newest(self) -> list[Reading]:
@@ -75,7 +76,8 @@ class Collector:
 
     def collect(self, now_ns: int) -> bytes:
         """One ``ExportMetricsServiceRequest``, stamped ``now_ns``."""
-        return encode(self.resource, self.readings(), now_ns, self.start_ns, scope="edgeobs.node")
+        began = dict.fromkeys(SINCE_START, self.began_ns)
+        return encode(self.resource, self.readings(), now_ns, self.start_ns, "edgeobs.node", began)
 
     def _spelt(self, readings: list[Reading]) -> list[Reading]:
         return list(renamed(readings)) if self.settings.node_exporter_names else readings

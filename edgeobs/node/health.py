@@ -29,17 +29,25 @@ class Verdict(NamedTuple):
 class Facts:
     """What the checks may look at.
 
-    ``latest`` is by metric name, then by attributes; ``free`` has the trail of free bytes by mount point.
-    Times are seconds since boot, as is ``now`` of the checks.
+    ``latest`` is by metric name, then by attributes, ``before`` the same at the look before; ``free`` has the
+    trail of free bytes by mount point. Times are seconds since boot, as is ``now`` of the checks.
     """
 
     latest: Mapping[str, Mapping[Labels, float]] = field(default_factory=dict)
     free: Mapping[str, Trail] = field(default_factory=dict)
     events: Sequence[Event] = ()
+    before: Mapping[str, Mapping[Labels, float]] = field(default_factory=dict)
 
     def of(self, name: str) -> Mapping[Labels, float]:
         """A metric's values; empty: not read here."""
         return self.latest.get(name, {})
+
+    def grown(self, name: str) -> float:
+        """By how much a metric's counters rose since the look before, added up."""
+        were = self.before.get(name, {})
+        return sum(
+            max(value - were[labels], 0.0) for labels, value in self.of(name).items() if labels in were
+        )
 
 
 Check = Callable[[Facts, Health, float], Verdict]
@@ -128,6 +136,8 @@ def thermal_throttling(facts: Facts, settings: Health, now: float) -> Verdict:
     told += [
         f"{each.what}: {each.about}" for each in _recent(facts, {"thermal", "undervoltage"}, settings, now)
     ]
+    if times := facts.grown("edgeobs.node.throttle.events"):
+        told.append(f"slowed {times:.0f} times since the last look")
     some = bool(flags or facts.of("edgeobs.node.throttle.events") or facts.of("edgeobs.node.kernel.events"))
     return _verdict(told, "NodeIsThrottled", "NodeIsNotThrottled", "nothing slows the processors", some=some)
 

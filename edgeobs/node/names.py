@@ -127,3 +127,19 @@ NAMES: dict[str, Named] = {
     "edgeobs.node.requests": _own("counter", "{request}", "OTLP requests, by what became of them."),
     "edgeobs.node.conditions.patches": _own("counter", "{patch}", "Conditions told to the Node, by result."),
 }
+
+
+SINCE_START = frozenset(
+    {
+        "hw.energy",
+        "hw.host.energy",
+        "edgeobs.node.pod.energy",
+        "edgeobs.node.peer.probes",
+        "edgeobs.node.peer.lost",
+        "edgeobs.node.kernel.lost",
+        "edgeobs.node.read.failures",
+        "edgeobs.node.requests",
+        "edgeobs.node.conditions.patches",
+    }
+)
+"""Counters that begin with this process; the others begin with the machine."""

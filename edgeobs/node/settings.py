@@ -84,5 +84,9 @@ class Health:
     """Seconds that it may be off at worst (the kernel's maximum error)."""
     event_s: Annotated[float, Gt(0)] = 600.0
     """Seconds for which something in the kernel's log counts."""
+    confirm_s: Annotated[float, Ge(0)] = 15.0
+    """Seconds that a problem must last before it is told."""
+    hold_s: Annotated[float, Ge(0)] = 60.0
+    """Seconds that it must be gone before it is over."""
     heartbeat_s: Annotated[float, Ge(10)] = 300.0
     """Seconds after which conditions that did not change are written again."""

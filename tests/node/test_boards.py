@@ -134,6 +134,13 @@ def test_mounts_of_a_container_are_seen_from_its_root() -> None:
     text += "/dev/sda1 /etc/hosts ext4 rw 0 0\n/dev/sdc1 /hosted ext4 rw 0 0\n"
     found = filesystems.chosen(text, frozenset({"ext4"}), "/host")
     assert [(mount.device, mount.place) for mount in found] == [("/dev/sda1", "/"), ("/dev/sdb1", "/data")]
+    ours = filesystems.chosen(text, frozenset({"ext4"}))
+    assert [mount.place for mount in ours] == [
+        "/",
+        "/host",
+        "/host/data",
+        "/hosted",
+    ]  # the root, whatever it is
 
 
 def test_a_share_of_another_machine_is_read_as_well(tmp_path: Path) -> None:

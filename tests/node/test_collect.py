@@ -22,7 +22,7 @@ from edgeobs.node.health import CHECKS, Verdict
 from edgeobs.node.host import Host
 from edgeobs.node.names import NAMES
 from edgeobs.node.readings import Reading
-from edgeobs.node.settings import Settings
+from edgeobs.node.settings import Health, Settings
 from edgeobs.node.sources import system
 from edgeobs.node.sources.table import Source
 from tests.node.boards import unpack, write
@@ -90,7 +90,8 @@ def test_a_kernel_without_pressure_files_loses_that_alone(tmp_path: Path) -> Non
 def test_what_the_checks_find_is_sent_and_told(tmp_path: Path) -> None:
     """Evidence: a problem is a series of its own."""
     told: list[dict[str, Verdict]] = []
-    collector = Collector(Settings(root=str(unpack("raspberry", tmp_path)), within_s=10.0), tell=told.append)
+    settings = Settings(root=str(unpack("raspberry", tmp_path)), within_s=10.0)
+    collector = Collector(settings, health=Health(confirm_s=0), tell=told.append)
     collector.host.clock = lambda: 4810.0
     found = values(collector.readings(), "edgeobs.node.problem")
     by_type = {dict(labels)["k8s.node.condition.type"]: value for labels, value in found.items()}
@@ -118,7 +119,7 @@ def test_under_node_exporters_names(tmp_path: Path) -> None:
     free = values(readings, "node_filesystem_free_bytes")[mount]
     assert free == pytest.approx(there.f_bfree * there.f_frsize, rel=0.05)
     assert set(values(readings, "system.memory.usage")) == {(("system.memory.state", "used"),)}
-    assert values(readings, "edgeobs.node.problem")  # as all that has no counterpart
+    assert values(readings, "edgeobs.node.source.up")  # as all that has no counterpart
 
 
 def test_devices_are_bounded_and_what_is_left_out_is_told() -> None:
@@ -198,4 +199,7 @@ def test_as_a_program_it_sends_and_ends_on_sigterm(
     assert b"topology.kubernetes.io/zone" in receiver.bodies[0]
     sent = ExportMetricsServiceRequest.FromString(receiver.bodies[-1]).resource_metrics[0].scope_metrics[0]
     assert {metric.name for metric in sent.metrics} <= NAMES.keys()
-    assert "edgeobs.node.requests" in {metric.name for metric in sent.metrics}
+    began = {m.name: m.sum.data_points[0].start_time_unix_nano for m in sent.metrics if m.sum.data_points}
+    assert (
+        began["edgeobs.node.requests"] > began["system.cpu.time"]
+    )  # this process is younger than the machine

@@ -12,7 +12,7 @@ from edgeobs.node.sources.table import sources
 from edgeobs.signals import SECOND
 from tests.node.boards import Clock, unpack, write
 
-CALM_S, BROKEN_S = 900, 120
+CALM_S, BROKEN_S = 900, 180
 
 
 def test_a_gateway_that_is_lost_opens_an_incident_that_names_the_check(tmp_path: Path) -> None:
@@ -32,10 +32,10 @@ def test_a_gateway_that_is_lost_opens_an_incident_that_names_the_check(tmp_path:
         points = decoders.decode("otlp_proto", collector.collect(now_ns), sender, now_ns)
         incidents = core.pipeline.step(points, now_ns).incidents
         assert not incidents or second >= CALM_S, "calm"
-        if incidents:
+        found = {each.name: dict(each.labels) for one in incidents for each in one.evidence}
+        if "edgeobs_node_problem" in found:
             break
     (incident,) = incidents
-    found = {each.name: dict(each.labels) for each in incident.evidence}
     assert found["edgeobs_node_problem"]["k8s_node_condition_type"] == "GatewayUnreachable"
     assert "edgeobs_node_gateway_up" in found
     assert {each.resource.node for each in incident.evidence if each.source == "series"} == {"edge-1"}

@@ -118,10 +118,9 @@ def test_rules_that_lead_to_one_series_add_up() -> None:
 
 
 def test_the_page_has_every_metric_as_it_is() -> None:
-    rows = re.findall(
-        r"^\| `([a-z0-9_.]+)` \| (\w+) \| (?:`(\S+)` )?\| (.*?) \| (.*?) \|$", PAGE.read_text(), re.MULTILINE
-    )
-    told = {name: (kind, unit, mine == "ours", text) for name, kind, unit, mine, text in rows}
-    assert told == {
-        name: (each.kind, each.unit, not each.convention, each.help) for name, each in NAMES.items()
-    }
+    cells = r"`([a-z0-9_.]+)` \| (\w+) \| (?:`(\S+)` )?\| (\w+) \| (.*?) \| (.*?) ?"
+    rows = re.findall(rf"^\| {cells}\|$", PAGE.read_text(), re.MULTILINE)
+    told = {name: (kind, unit, mine == "convention", text) for name, kind, unit, mine, text, _ in rows}
+    assert told == {name: (each.kind, each.unit, each.convention, each.help) for name, each in NAMES.items()}
+    there = {row[0]: re.findall(r"`(\w+)`", row[-1]) for row in rows if row[-1]}
+    assert there == {name: list(dict.fromkeys(rule.to for rule in rules)) for name, rules in RULES.items()}

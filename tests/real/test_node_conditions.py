@@ -68,6 +68,10 @@ def conditions(api: Api, node: str) -> dict[str, dict[str, str]]:
     return {each["type"]: each for each in found}
 
 
+def status(api: Api, node: str, kind: str) -> str:
+    return conditions(api, node).get(kind, {}).get("status", "")
+
+
 def test_conditions_come_and_change_beside_those_of_the_kubelet(mint: Mint, api: Api) -> None:
     access, kubelets = mint("a-1"), conditions(api, "a-1")
     node = NodeObject(access, "a-1", 300).start()
@@ -139,7 +143,7 @@ def test_the_program_tells_what_is_wrong_with_a_board(mint: Mint, api: Api, tmp_
     environment = {**os.environ, "NODE_NAME": "a-2"}
     with subprocess.Popen([*command, "--conditions", *where], env=environment) as child:
         try:
-            wait("it is told", lambda: "ReadonlyFilesystem" in conditions(api, "a-2"))
+            wait("it is told", lambda: status(api, "a-2", "ReadonlyFilesystem") == "True", within_s=90)
         finally:
             child.terminate()
     assert child.returncode == 0

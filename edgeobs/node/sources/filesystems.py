@@ -73,7 +73,7 @@ def usage(told: os.statvfs_result, labels: Labels) -> Found:
 
 
 def chosen(text: str, kinds: frozenset[str], below: str = "") -> list[Mount]:
-    """Of /proc/mounts: real filesystems, the shortest place of each device, sorted by place. Pure.
+    """Of /proc/mounts: real filesystems and the root, of each device the shortest place, in order. Pure.
 
     Parameters
     ----------
@@ -88,7 +88,8 @@ def chosen(text: str, kinds: frozenset[str], below: str = "") -> list[Mount]:
     best: dict[str, Mount] = {}
     for line in text.splitlines():
         device, place, kind, options = (_plain(field) for field in line.split()[:4])
-        if (kind not in kinds and kind not in REMOTE) or device.startswith("/dev/loop"):
+        real = kind in kinds or kind in REMOTE or place == (below or "/")
+        if not real or device.startswith("/dev/loop"):
             continue
         if place != below and not place.startswith(f"{below}/"):
             continue

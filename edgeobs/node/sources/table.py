@@ -68,5 +68,5 @@ def sources() -> dict[str, Source]:
         "peers": Source(Peers(), every_s=5.0, within_s=10.0, apart=True),
         "services": Source(services.services, every_s=10.0, within_s=60.0, apart=True),
         "runtime": Source(services.runtime, every_s=10.0, within_s=20.0, apart=True),
-        "dns": Source(dns.dns, every_s=30.0, within_s=20.0, apart=True),
+        "dns": Source(dns.dns, every_s=10.0, within_s=20.0, apart=True),
     }
