@@ -95,8 +95,10 @@ def _detection(config: Config, table: SeriesTable, counts: Counts) -> Detection:
 
 def _streams(config: Config, interner: Interner, parts: Parts, counts: Counts) -> Streams:
     """The stages of logs and spans; whether a node is heard at all tells if a silent log means something."""
-    streams = Streams(None, Traces(interner.table, config.traces, counts, interner.admit), parts)
-    streams.logs = Logs(interner.table, config.logs, counts, interner.admit, streams.hearing.alive)
+    streams = Streams(None, None, parts)
+    table, alive = interner.table, streams.hearing.alive
+    streams.logs = Logs(table, config.logs, counts, interner.admit, alive)
+    streams.traces = Traces(table, config.traces, counts, interner.admit, alive)
     return streams
 
 
