@@ -102,12 +102,13 @@ def of_node(folder: Path, name: str) -> dict[str, str]:
     }
 
 
-def gateway(ports: Mapping[str, int]) -> Overlay:
+def gateway(ports: Mapping[str, int], two_cores: bool) -> Overlay:
     """The gateway's."""
     found = listening(ports)
     relay = _address(ports["relay"])
     found["receivers"]["otlp/prometheus"] = {"protocols": {"http": {"endpoint": relay}}}
-    found["exporters"] = {name: _soon() for name in ("otlp_http/edgeobs", "otlp_http/loki")}
+    names = ["otlp_http/edgeobs", "otlp_http/loki", *["otlp_http/edgeobs-1"] * two_cores]
+    found["exporters"] = {name: _soon() for name in names}
     found["exporters"]["prometheusremotewrite"] = SOON
     found["exporters"]["otlp_http/prometheus"] = {**_soon(), "endpoint": f"http://{relay}", "timeout": "1s"}
     return found
@@ -160,6 +161,7 @@ def site(
     metrics: Sequence[str] = ("otlp", "hostmetrics"),
     queue_bytes: int | None = None,
     disk: Sequence[str] = (),
+    second_core: str = "",
 ) -> Site:
     """Of these programs.
 
@@ -177,10 +179,13 @@ def site(
         The size of each of its queues; as shipped by default.
     disk
         Words before its command: a program that gives it another disk, and then becomes it.
+    second_core
+        Where a second core takes OTLP; none by default.
 
     """
     keys = secrets(folder / "secrets")
     common = {"SECRETS": str(keys), "LISTEN": "127.0.0.1"}
+    layers = ["two-cores"] if second_core else []
     core = Program(
         children, "core", lambda ports: _core(folder, ports), ("http", "page"), ("page", "/readyz"), _own
     )
@@ -193,7 +198,7 @@ def site(
     up = Program(
         children,
         "gateway",
-        lambda ports: command(otelcol, folder, "gateway", gateway(ports)),
+        lambda ports: command(otelcol, folder, "gateway", gateway(ports, bool(second_core)), layers),
         ("otlp", "relay", "health", "metrics"),
         HEALTH,
         lambda: {
@@ -202,6 +207,7 @@ def site(
             "EDGEOBS": core.url("http"),
             "LOKI": lines.url("http"),
             "PROMETHEUS": series.url("http"),
+            "EDGEOBS_1": second_core,
         },
     )
     node = Program(
@@ -222,10 +228,13 @@ def site(
     return Site(folder, node, up, core, lines, series)
 
 
-def command(program: Path, folder: Path, name: str, overlay: Overlay) -> list[str]:
-    """The Collector with a file that is shipped, and what is changed of it."""
+def command(
+    program: Path, folder: Path, name: str, overlay: Overlay, layers: Sequence[str] = ()
+) -> list[str]:
+    """The Collector with files that are shipped, and what is changed of them."""
     changed = written(folder / f"{name}-overlay.yaml", yaml.safe_dump(overlay))
-    return [str(program), f"--config={DEPLOY / f'{name}.yaml'}", f"--config={changed}"]
+    files = [*(DEPLOY / f"{each}.yaml" for each in (name, *layers)), changed]
+    return [str(program), *(f"--config={file}" for file in files)]
 
 
 def _core(folder: Path, ports: Mapping[str, int]) -> list[str]:

@@ -12,6 +12,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric, NumberDataPoint
 
+from tests.collector.programs import Program
+
 _UNPACKED = {"gzip": cramjam.gzip.decompress, "zstd": cramjam.zstd.decompress}
 Place = dict[str, str]
 """Resource attributes that are text."""
@@ -107,3 +109,8 @@ def stub(port: int = 0) -> Iterator[Stub]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def port(program: Program) -> int:
+    """Where a program would listen for OTLP, and a stub does in its place."""
+    return int(program.address("http").rsplit(":", 1)[1])

@@ -12,9 +12,8 @@ import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from tests.collector import targets
-from tests.collector.programs import Program
 from tests.collector.site import NODE, TOKEN, Site
-from tests.collector.stub import stub
+from tests.collector.stub import port, stub
 from tests.collector.workload import Workload
 from tests.waiting import wait
 
@@ -129,8 +128,3 @@ def export(site: Site, token: str | None) -> None:
     ) as channel:
         call = channel.unary_unary(EXPORT, ExportLogsServiceRequest.SerializeToString, lambda answer: answer)
         call(ExportLogsServiceRequest(), metadata=metadata, timeout=20)
-
-
-def port(program: Program) -> int:
-    """Where it would listen for OTLP, and a stub does in its place."""
-    return int(program.address("http").rsplit(":", 1)[1])

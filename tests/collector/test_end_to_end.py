@@ -9,6 +9,7 @@ import pytest
 
 from tests.collector.programs import Program
 from tests.collector.site import CLUSTER, NODE, Site
+from tests.collector.stub import Stub, port, stub
 from tests.collector.targets import good, served
 from tests.collector.workload import Workload
 from tests.waiting import wait
@@ -63,6 +64,24 @@ def test_nothing_is_lost_or_doubled_while_the_core_is_dead(build: Build) -> None
     for collector in (site.gateway, site.agent):
         assert collector.metric("metrics", "otelcol_exporter_enqueue_failed_log_records_total") == 0
         assert collector.metric("metrics", "otelcol_exporter_send_failed_log_records_total") == 0
+
+
+def test_two_cores_get_the_same_and_do_not_wait_for_each_other(build: Build) -> None:
+    with stub() as second:
+        site = build(metrics=["otlp"], second_core=second.url)
+        for program in (site.gateway, site.agent):
+            program.start()
+        workload = Workload(site.pod_logs, site.agent)
+        works(workload)
+        wait(lambda: arrived(second) == sent(workload), "the second has all while the first is away")
+        with stub(port(site.core)) as first:
+            wait(lambda: arrived(first) == sent(workload), "the first has all once it is there")
+    assert sorted(first.lines(), key=str) == sorted(second.lines(), key=str)
+
+
+def arrived(core: Stub) -> Counter[str]:
+    """What a stub was sent, by signal."""
+    return Counter(points=len(core.points("till.queue")), lines=len(core.lines()), spans=len(core.spans()))
 
 
 @pytest.mark.usefixtures("loki")

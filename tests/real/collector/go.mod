@@ -1,3 +1,4 @@
+// The Collector that tests run: one release of its modules, stable ones v1.55 and the others v0.149. The list is factories.go.
 module edgeobs/tests/real/collector
 
 go 1.25.0
