@@ -42,7 +42,7 @@ class Tree:
     def find(self, line: Line) -> int | None:
         """The most alike template, which learns from the line; None where none is alike enough."""
         best, most = -1, self.likeness * len(line)
-        for number in self._leaves.get(self._way(line), ()):
+        for number in self._leaves.get(self.way(line), ()):
             alike = sum(map(eq, self.words[number], line))
             if alike > most or (best < 0 and alike == most):
                 best, most = number, alike
@@ -56,11 +56,11 @@ class Tree:
 
     def leaf(self, line: Line) -> Sequence[int]:
         """The templates that a line may belong to, the oldest first."""
-        return self._leaves.get(self._way(line), ())
+        return self._leaves.get(self.way(line), ())
 
     def add(self, number: int, line: Line, path: Path | None = None) -> None:
         """A new template; one that was known before comes with the path it had."""
-        path = self._way(line) if path is None else path
+        path = self.way(line) if path is None else path
         self.words[number], self.path[number], self._wild[number] = line, path, line.count(WILD)
         self._leaves.setdefault(path, []).append(number)
         for at in range(1, len(path)):
@@ -84,7 +84,8 @@ class Tree:
                 return
             del self._branches[path[:at]]
 
-    def _way(self, line: Line) -> Path:
+    def way(self, line: Line) -> Path:
+        """To the leaf of a line."""
         path: Path = (len(line),)
         for word in line[: self.depth]:
             known = self._branches.get(path, ())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from edgeobs.logs.book import Book
-from edgeobs.logs.drain import Line, Tree
+from edgeobs.logs.drain import Line, Path, Tree
 from edgeobs.logs.mask import MORE, ZEROED, Words
 from edgeobs.logs.settings import Settings
 from edgeobs.logs.words import Levels, stamped
@@ -49,12 +49,20 @@ class Miner:
         self.tree = Tree(settings.depth, settings.likeness, settings.children)
         self.cache: dict[Line, int] = {}
         self.born: dict[Line, int] = {}
+        self._gone: set[int] = set()  # forgotten templates, which lines in the cache may still lead to
+        self._crowded: set[Path] = set()  # leaves in which there is no more room in this interval
         self.births = settings.workload_templates  # left in this interval
         self.without: Counter[str] = Counter()  # reason → lines that found no room
         self._word, self._levels, self._forget = words.__getitem__, levels, forget
 
     def mine(self, lines: Sequence[bytes], tick: int) -> list[int]:
-        """For each line 8 × its template's number + the severity its words tell; negative: `OTHER`."""
+        """For each line 8 × its template's number + the severity its words tell; negative: `OTHER`.
+
+        A template may be forgotten for a later one of these lines: who uses the numbers looks at their owner.
+        """
+        if self._gone:
+            self.cache = {line: code for line, code in self.cache.items() if code >> 3 not in self._gone}
+            self._gone.clear()
         known, word, most = self.cache.get, self._word, self.settings.tokens
         found: list[int] = []
         for line in lines:  # nothing that a line is taken apart into outlives it: no work for the collector
@@ -74,12 +82,17 @@ class Miner:
             return words
         return words[stamped(tuple(self._word(word.translate(ZEROED)) for word in words[:_HEAD])) :]
 
+    def renew(self, births: int) -> None:
+        """A new interval, with so many new templates."""
+        self.births = births
+        self._crowded.clear()
+
     def drop(self, numbers: Sequence[int]) -> None:
         """Forget templates."""
-        gone = set(numbers)
         self.tree.drop(numbers)
-        self.born = {line: number for line, number in self.born.items() if number not in gone}
-        self.cache = {line: code for line, code in self.cache.items() if code >> 3 not in gone}
+        for number in numbers:
+            del self.born[self.book.born[number]]
+        self._gone.update(numbers)
 
     def _learn(self, key: Line, raw: bytes, tick: int) -> int:
         skip = stamped(key)
@@ -104,7 +117,9 @@ class Miner:
         if self.births <= 0:
             self.without["births"] += 1
             return OTHER
-        if not self._room(line, tick):
+        way = self.tree.way(line)
+        if way in self._crowded or not self._room(line, tick):
+            self._crowded.add(way)  # until the next interval: what is heard now stays
             self.without["templates"] += 1
             return OTHER
         self.births -= 1

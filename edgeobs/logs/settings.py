@@ -41,7 +41,7 @@ class Settings:
     children: Annotated[int, Ge(2), Le(10_000)] = 100
     """Words that may follow one another in the tree; further ones share a branch."""
 
-    leaf: Annotated[int, Ge(2), Le(1000)] = 64
+    leaf: Annotated[int, Ge(2), Le(1000)] = 32
     """Templates with one length and the same leading words; past it the one longest unheard makes room."""
 
     templates: Annotated[int, Ge(16), Le(1_000_000)] = 8192
@@ -54,7 +54,7 @@ class Settings:
     """New templates of a workload in one interval, once it has been heard in ten; further lines that fit no
     template count as ``other``."""
 
-    workload_lines: Annotated[int, Ge(1), Le(100_000_000)] = 50_000
+    workload_lines: Annotated[int, Ge(1), Le(100_000_000)] = 30_000
     """Lines of one workload in an interval that are sorted into templates: its share of the work. Further
     ones are counted by severity alone."""
 

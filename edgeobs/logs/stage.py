@@ -214,10 +214,10 @@ class Logs:
         self._places |= {batch.sources[s].resource.place() for s in np.unique(batch.source[live]).tolist()}
         rows = rows[live[rows]]
         numbers, at = np.unique(template[rows], return_index=True)
+        first = ~evidence.heard[numbers]
         evidence.heard[numbers] = True
-        for number, row in zip(numbers.tolist(), rows[at].tolist(), strict=True):
-            if number not in evidence.first:
-                evidence.first[number] = self._first(batch, row, int(when[row]))
+        for number, row in zip(numbers[first].tolist(), rows[at[first]].tolist(), strict=True):
+            evidence.first[number] = self._first(batch, row, int(when[row]))
         self._sample(found, rows, template)
 
     @staticmethod

@@ -112,7 +112,7 @@ class Workloads:
         self.lines[:] = 0
         for number, miner in self.miners.items():
             young = self.spoken[number] < 10
-            miner.births = self.settings.workload_templates if young else self.settings.births
+            miner.renew(self.settings.workload_templates if young else self.settings.births)
 
     def owners(self) -> Int64s:
         """Numbers of those that are known."""
