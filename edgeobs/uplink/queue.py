@@ -4,12 +4,13 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from edgeobs import sqlite
 from edgeobs.signals import SECOND, Counts
+from edgeobs.uplink.ballast import Ballast
 from edgeobs.uplink.parcel import LANES, Kind, Lane, Parcel
 
 SCHEMA_VERSION = 1
@@ -57,7 +58,7 @@ class Queue:
     Parameters
     ----------
     path
-        Of the file; two more appear beside it (``-wal``, ``-shm``).
+        Of the file; three more appear beside it (``-wal``, ``-shm``, ``-ballast``).
     limit_bytes
         Bodies that may wait, bytes. Incidents are kept past it.
     counts
@@ -75,6 +76,7 @@ class Queue:
     def __init__(self, path: Path, limit_bytes: int, counts: Counts, max_pages: int | None = None) -> None:
         self.path, self.limit_bytes, self.counts = path, limit_bytes, counts
         self._lock = threading.RLock()
+        self._ballast = Ballast(path.with_name(f"{path.name}-ballast"))
         with self._explained():
             self._db = sqlite3.connect(path, isolation_level=None, timeout=1.0, check_same_thread=False)
             try:
@@ -88,6 +90,7 @@ class Queue:
             except BaseException:
                 self._db.close()
                 raise
+        self._ballast.take()
 
     def put(self, letters: Sequence[Letter], now_ns: int) -> None:
         """Make letters durable, in order, all or none; the oldest summaries, then windows, make room.
@@ -109,10 +112,11 @@ class Queue:
                         gone = self._insert(db, letters, now_ns)
                 except QueueError as error:
                     # The disk is full before the queue is: what may yield does, until there is nothing left.
-                    if _full(error) and self._make_room(max(coming, self.bytes // 4)):
+                    if _full(error) and self._yield_room(max(coming, self.bytes // 4)):
                         continue
                     raise
                 self.bytes += coming - gone
+                self._ballast.take()
                 return
 
     def head(self, lane: Lane) -> Parcel | None:
@@ -191,6 +195,20 @@ class Queue:
         db.execute("DELETE FROM spent WHERE minute <= ?", (minute - 2 * _HOUR // _MINUTE,))
         return gone
 
+    def _yield_room(self, wanted: int) -> bool:
+        """Make room on a full disk; whether there is any more than before."""
+        given, before = self._ballast.give_up(), self.bytes
+        with suppress(QueueError):  # what was dropped before it failed is room as well
+            self._fold()
+            self._make_room(wanted)
+            self._fold()
+        return given or self.bytes < before
+
+    def _fold(self) -> None:
+        """Fold the log into the file and give its room back."""
+        with self._explained():
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     def _make_room(self, wanted: int) -> int:
         """Drop the oldest of what yields until ``wanted`` bytes are free or nothing is left; bytes freed."""
         freed = 0
@@ -211,6 +229,15 @@ class Queue:
         return freed
 
     def _delete(self, where: str, values: tuple[str, int]) -> int:
+        try:
+            return self._deleted(where, values)
+        except QueueError as error:
+            if not _full(error):
+                raise
+            self._yield_room(0)
+            return self._deleted(where, values)
+
+    def _deleted(self, where: str, values: tuple[str, int]) -> int:
         with self._lock:
             with self._transaction() as db:
                 rows = db.execute(
@@ -224,6 +251,7 @@ class Queue:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA cache_size = -256")  # KiB: what is put is read once, in order
+        self._db.execute("PRAGMA wal_autocheckpoint = 64")  # pages: on a small disk the log must stay small
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version == SCHEMA_VERSION:
             return

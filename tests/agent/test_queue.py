@@ -1,7 +1,8 @@
 """What waits for the core survives, is bounded, and loses summaries before all else."""
 
 import sqlite3
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,36 @@ def test_a_file_of_another_version_or_none_at_all_is_refused_by_name(tmp_path: P
     none.write_bytes(b"no database" * 1000)
     with pytest.raises(QueueError, match="no database"):
         Queue(none, 1000, Counts())
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True, timeout=20)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no file system can be mounted here: {error}")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True, capture_output=True, timeout=20)
+
+
+def test_on_a_disk_that_is_really_full_incidents_are_kept_and_what_yields_is_counted(
+    small_disk: Path, counts: Counts
+) -> None:
+    queue = Queue(small_disk / "queue.sqlite", 1 << 30, counts)
+    for number in range(200):
+        queue.put([summary(number, 20_000)], T0)
+    dropped = counts["edgeobs_uplink_dropped_total", "summary"]
+    assert dropped > 0, "the disk is full, and the oldest made room for the newest"
+    assert queue.waiting()["summary"] == 200 - dropped
+    for number in range(12):
+        queue.put([incident(number, 20_000)], T0)
+    assert queue.waiting()["incident"] == 12
+    queue.close()
+    again = Queue(small_disk / "queue.sqlite", 1 << 30, counts)
+    assert again.waiting()["incident"] == 12
+    assert len(all_waiting(again)) == 12 + 200 - counts["edgeobs_uplink_dropped_total", "summary"]
+    again.close()
