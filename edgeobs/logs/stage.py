@@ -43,7 +43,7 @@ class Logs:
     Parameters
     ----------
     table
-        Only read: nothing of it is needed but what `admit` does.
+        Where series live. Only `admit` speaks to it.
     counts
         Lines received, dropped (by reason) and counted as ``other`` (by reason); templates that made room.
     admit

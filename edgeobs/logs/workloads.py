@@ -75,7 +75,7 @@ class Workloads:
         for name in ("heard", "clock", "spoken", "lines"):
             setattr(self, name, grown(getattr(self, name), number + 1, 0))
             getattr(self, name)[number] = 0
-        self.heard[number] = tick
+        self.heard[number] = tick - 1  # until it is
         self.numbers[key] = number
         self.miners[number] = Miner(
             number, self.book, self._words, self._levels, self.settings, self.drop_templates
