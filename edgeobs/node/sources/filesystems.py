@@ -35,14 +35,15 @@ class Filesystems:
 
     def __call__(self, host: Host) -> Found:
         """How full each mounted device is; one mount a device, and always the root."""
-        mounts = _mounts(host)
-        for mount in mounts[: host.settings.at_most + 1]:  # one more, so that it is counted as left out
+        for number, mount in enumerate(_mounts(host)):
             labels = (
                 ("system.device", mount.device),
                 ("system.filesystem.mountpoint", mount.place),
                 ("system.filesystem.type", mount.kind),
             )
             yield Reading("edgeobs.node.filesystem.readonly", "gauge", "", mount.readonly, labels)
+            if number >= host.settings.at_most:
+                continue  # this one will be left out, and counted
             try:
                 told = self._timely.run(mount.place, partial(os.statvfs, f"{host.root}{mount.place}"))
             except LateError:
