@@ -53,7 +53,7 @@ class Settings:
     """A folder for what waits while the server is away; without one it waits in memory."""
 
     buffer_bytes: int = 16 << 20
-    """How much may wait, compressed, ≥ 1; the oldest is dropped first, and counted."""
+    """How much may wait, compressed, on disk in whole blocks of 4 KiB, ≥ 1; the oldest is dropped first."""
 
     timeout_s: float = 10.0
     """Seconds for one request, > 0."""

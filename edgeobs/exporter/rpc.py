@@ -29,10 +29,23 @@ class Rpc:
             list(_ATTRIBUTES), otlp="rpc.server.call.duration", attributes=_ATTRIBUTES,
         )  # fmt: skip
 
-    def end(self, began: float, method: str, code: Any, error: BaseException | None) -> None:
-        """Take a call that ended: its status as the context has it, and what was raised."""
+    def end(self, began: float, method: str, code: Any, *, failed: bool = False, gone: bool = False) -> None:
+        """Take a call that ended.
+
+        Parameters
+        ----------
+        began, method
+            When, and of which method.
+        code
+            The status that the context has: a `grpc.StatusCode`, its number, or nothing yet.
+        failed, gone
+            Whether an exception came out, and whether the client was gone before the end.
+
+        """
         number = getattr(code, "value", (code,))[0] or 0
-        if error is not None and not number:
+        if not number and gone:
+            number = grpc.StatusCode.CANCELLED.value[0]
+        elif not number and failed:
             number = grpc.StatusCode.UNKNOWN.value[0]  # what a client is told of any exception
         self.duration.labels(method, _CODES.get(number, str(number)), "grpc").observe(perf_counter() - began)
 
@@ -58,7 +71,7 @@ class Interceptor(grpc.ServerInterceptor):  # type: ignore[misc]  # grpcio has n
         """Put the clock around a method's handler."""
         handler = continuation(details)
         if handler is None:
-            self._metrics.end(perf_counter(), "_OTHER", grpc.StatusCode.UNIMPLEMENTED, None)
+            self._metrics.end(perf_counter(), "_OTHER", grpc.StatusCode.UNIMPLEMENTED)
             return None
         return rebuilt(
             handler, lambda behaviour: self._around(details.method.lstrip("/"), handler, behaviour)
@@ -66,26 +79,23 @@ class Interceptor(grpc.ServerInterceptor):  # type: ignore[misc]  # grpcio has n
 
     def _around(self, method: str, handler: Any, behaviour: Callable[..., Any]) -> Callable[..., Any]:
         def one(request: Any, context: Any) -> Any:
-            began, error = perf_counter(), None
+            began, failed = perf_counter(), True
             try:
-                return behaviour(request, context)
-            except BaseException as raised:
-                error = raised
-                raise
+                found = behaviour(request, context)
+                failed = False
+                return found
             finally:
-                self._metrics.end(began, method, context.code(), error)
+                gone = not context.is_active()
+                self._metrics.end(began, method, context.code(), failed=failed, gone=gone)
 
         def many(request: Any, context: Any) -> Iterator[Any]:
-            began, error = perf_counter(), None
+            began, failed = perf_counter(), True
             try:
                 yield from behaviour(request, context)
-            except GeneratorExit:  # the client has gone; the context says so
-                raise
-            except BaseException as raised:
-                error = raised
-                raise
+                failed = False
             finally:
-                self._metrics.end(began, method, context.code(), error)
+                gone = not context.is_active()
+                self._metrics.end(began, method, context.code(), failed=failed, gone=gone)
 
         return many if handler.response_streaming else one
 

@@ -1,5 +1,6 @@
 """gRPC servers on asyncio, measured. Needs grpcio."""
 
+import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from time import perf_counter
@@ -30,31 +31,34 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpcio h
         """Put the clock around a method's handler."""
         handler = await continuation(details)
         if handler is None:
-            self._metrics.end(perf_counter(), "_OTHER", grpc.StatusCode.UNIMPLEMENTED, None)
+            self._metrics.end(perf_counter(), "_OTHER", grpc.StatusCode.UNIMPLEMENTED)
             return None
         return rebuilt(handler, lambda behaviour: self._around(details.method.lstrip("/"), behaviour))
 
     def _around(self, method: str, behaviour: Callable[..., Any]) -> Callable[..., Any]:
+        def end(began: float, context: Any, error: BaseException | None) -> None:
+            gone = isinstance(error, asyncio.CancelledError | GeneratorExit)
+            self._metrics.end(began, method, context.code(), failed=error is not None, gone=gone)
+
         async def one(request: Any, context: Any) -> Any:
-            began, error = perf_counter(), None
+            began = perf_counter()
             try:
-                return await behaviour(request, context)
-            except BaseException as raised:
-                error = raised
+                found = await behaviour(request, context)
+            except BaseException as error:
+                end(began, context, error)
                 raise
-            finally:
-                self._metrics.end(began, method, context.code(), error)
+            end(began, context, None)
+            return found
 
         async def many(request: Any, context: Any) -> AsyncIterator[Any]:
-            began, error = perf_counter(), None
+            began = perf_counter()
             try:
                 async for answer in behaviour(request, context):
                     yield answer
-            except BaseException as raised:
-                error = raised
+            except BaseException as error:
+                end(began, context, error)
                 raise
-            finally:
-                self._metrics.end(began, method, context.code(), error)
+            end(began, context, None)
 
         # A handler that streams either yields, or writes to the context and is awaited like any other.
         return many if inspect.isasyncgenfunction(behaviour) else one

@@ -62,6 +62,9 @@ class DiskSpool:
         Is made when it is not there; one exporter's alone.
     most
         Bytes of all bodies together, ≥ 1.
+    block
+        What a file system gives out at least: a file counts as whole blocks, or many small ones would take
+        far more than they seem to.
 
     Raises
     ------
@@ -70,13 +73,13 @@ class DiskSpool:
 
     """
 
-    def __init__(self, folder: Path, most: int) -> None:
-        self._folder, self._most = folder, most
+    def __init__(self, folder: Path, most: int, block: int = 4096) -> None:
+        self._folder, self._most, self._block = folder, most, block
         folder.mkdir(parents=True, exist_ok=True)
         for draft in folder.glob(f".*{_END}.*"):  # of a process that ended while it wrote
             draft.unlink()
         found = sorted(path for path in folder.glob(f"*{_END}") if path.stem.isdigit())
-        self._waiting = deque((path, path.stat().st_size) for path in found)
+        self._waiting = deque((path, self._room(path.stat().st_size)) for path in found)
         self._next = int(found[-1].stem) + 1 if found else 0
         self.size = sum(size for _, size in self._waiting)
         self.dropped = 0
@@ -84,7 +87,8 @@ class DiskSpool:
 
     def put(self, body: bytes) -> None:
         """Take one more; what is larger than all room, or finds the disk full, is dropped itself."""
-        if len(body) > self._most:
+        size = self._room(len(body))
+        if size > self._most:
             self.dropped += 1
             return
         path = self._folder / f"{self._next:020d}{_END}"
@@ -94,9 +98,12 @@ class DiskSpool:
             self.dropped += 1
             return
         self._next += 1
-        self._waiting.append((path, len(body)))
-        self.size += len(body)
+        self._waiting.append((path, size))
+        self.size += size
         self._bound()
+
+    def _room(self, size: int) -> int:
+        return -(-size // self._block) * self._block
 
     def _bound(self) -> None:
         while self.size > self._most:

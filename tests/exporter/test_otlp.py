@@ -15,8 +15,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from edgeobs.exporter import Exporter
 from edgeobs.exporter.otlp import metrics_data
+from edgeobs.ingest.intern import Interner
 from edgeobs.ingest.naming import metric_name
-from edgeobs.signals import Kind
+from edgeobs.ingest.otlp import decode
+from edgeobs.series import SeriesTable
+from edgeobs.signals import Kind, Principal
 
 TRACE = {"trace_id": "0af7651916cd43dd8448eb211c80319c", "span_id": "b7ad6b7169203331", "order": "7"}
 NOW_NS = time.time_ns()
@@ -102,6 +105,31 @@ def test_names_of_its_own_for_otlp() -> None:
     ).labels("7").inc()
     [point] = pushed(exporter)["meter.reads"].sum.data_points
     assert attributes(point) == {"meter.id": "7"}
+
+
+def test_edgeobs_itself_takes_every_point_under_the_name_of_a_scrape() -> None:
+    exporter = Exporter("x")
+    exporter.counter("meter_energy_joules_total", "Energy.", ["phase"]).labels("one").inc(2.5)
+    exporter.gauge("meter_air_pressure_pascals", "Air.").set(101_325)
+    exporter.gauge("meter_charge_ratio", "Charge.").set(0.5)
+    exporter.red("meter_read", "Reads.", ["how"])("fast")(lambda: None)()
+    request = encode_metrics(
+        metrics_data(
+            exporter.registry.collect(), exporter.declared, Resource({"k8s.node.name": "edge-1"}),
+            InstrumentationScope("edgeobs.exporter"), NOW_NS, START_NS,
+        )
+    )  # fmt: skip
+    table = SeriesTable(1000)
+    points = decode(request.SerializeToString(), Interner(table), Principal(0, "x", None, 1000), NOW_NS)
+    assert points.rejected == {}
+    told = {table[number].name: value for number, value in zip(points.series, points.value, strict=True)}
+    page = exporter.render()[0].decode()
+    for name in (
+        'meter_energy_joules_total{phase="one"}', "meter_air_pressure_pascals", "meter_charge_ratio",
+        'meter_read_in_progress{how="fast"}',
+    ):  # fmt: skip
+        assert f"\n{name} {told[name.partition('{')[0]]!s}\n" in page
+    assert [table[number].name for number in points.distributions.series] == ["meter_read_duration_seconds"]
 
 
 SAID_BY_THE_FORMAT = {"total", "ratio", "created", "info", "bucket", "sum", "count"}

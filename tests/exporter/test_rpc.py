@@ -55,7 +55,7 @@ async def many_later(request: Any, context: Any) -> AsyncIterator[bytes]:
     yield b"again"
 
 
-def handlers(one: Callable[..., Any], many: Callable[..., Any]) -> Any:
+def handlers(one: Callable[..., Any], many: Callable[..., Any], endless: Callable[..., Any]) -> Any:
     return grpc.method_handlers_generic_handler(
         "shop.Shop",
         {
@@ -63,6 +63,7 @@ def handlers(one: Callable[..., Any], many: Callable[..., Any]) -> Any:
             "UnaryStream": grpc.unary_stream_rpc_method_handler(many),
             "StreamUnary": grpc.stream_unary_rpc_method_handler(one),
             "StreamStream": grpc.stream_stream_rpc_method_handler(many),
+            "Endless": grpc.unary_stream_rpc_method_handler(endless),
         },
     )
 
@@ -96,17 +97,37 @@ ENDS = ["b'tea'", "[b'tea', b'again']"] * 2 + ["NOT_FOUND"] * 4 + ["UNKNOWN"] * 
 def told(exporter: Exporter) -> None:
     """Wait until every call is counted: a client knows the end before the server's handler has returned."""
     wanted = [(f"shop.Shop/{name}", code) for name in KINDS for code in ("OK", "NOT_FOUND", "UNKNOWN")]
-    wanted.append(("_OTHER", "UNIMPLEMENTED"))
+    wanted += [("_OTHER", "UNIMPLEMENTED"), ("shop.Shop/Endless", "CANCELLED")]
     wait(lambda: all(count(exporter, *each) == 1 for each in wanted), "not every call was counted, once")
+
+
+def cancelled(port: int) -> None:
+    """Take the first answer of an endless stream, then go."""
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call = channel.unary_stream("/shop.Shop/Endless")(b"", timeout=60)
+        assert next(call) == b"more"
+        call.cancel()
+
+
+def endless(_: bytes, context: Any) -> Iterator[bytes]:
+    while context.is_active():
+        yield b"more"
+
+
+async def endless_later(_: bytes, __: Any) -> AsyncIterator[bytes]:
+    while True:
+        yield b"more"
+        await asyncio.sleep(0.01)
 
 
 def test_threads(exporter: Exporter) -> None:
     server = grpc.server(ThreadPoolExecutor(2), interceptors=[exporter.grpc()])
-    server.add_generic_rpc_handlers((handlers(one, many),))
+    server.add_generic_rpc_handlers((handlers(one, many, endless),))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
         assert calls(port) == ENDS
+        cancelled(port)
         told(exporter)
     finally:
         server.stop(None).wait(10)
@@ -115,11 +136,12 @@ def test_threads(exporter: Exporter) -> None:
 def test_asyncio(exporter: Exporter) -> None:
     async def serve() -> None:
         server = grpc.aio.server(interceptors=[exporter.grpc_aio()])
-        server.add_generic_rpc_handlers((handlers(one_later, many_later),))
+        server.add_generic_rpc_handlers((handlers(one_later, many_later, endless_later),))
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         try:
             assert await asyncio.to_thread(calls, port) == ENDS
+            await asyncio.to_thread(cancelled, port)
             await asyncio.to_thread(told, exporter)
         finally:
             await server.stop(None)

@@ -1,5 +1,6 @@
 """The shared folder: slots, who is dead, and files that are not what they should be."""
 
+import fcntl
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,16 @@ def test_a_folder_in_which_nobody_lives_is_begun_anew(tmp_path: Path) -> None:
     mine = own(second, 4)
     assert asks(second, mine) == 4
     second.leave()
+
+
+def test_a_worker_that_holds_the_lock_for_ever_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeobs.exporter.share.PATIENCE_S", 0.05)
+    with (tmp_path / "folder.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(TimeoutError, match=r"folder\.lock: another worker has held it"):
+            Share(tmp_path, {}, 10)
 
 
 def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:

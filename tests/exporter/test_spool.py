@@ -17,12 +17,12 @@ acts = st.lists(
 @given(acts, st.integers(1, 30))
 def test_both_spools_do_the_same(does: list[bytes | str], most: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        memory, disk = MemorySpool(most), DiskSpool(Path(folder), most)
+        memory, disk = MemorySpool(most), DiskSpool(Path(folder), most, 1)
         dropped = 0
         for act in does:
             if act == "restart":
                 dropped += disk.dropped
-                disk = DiskSpool(Path(folder), most)
+                disk = DiskSpool(Path(folder), most, 1)
             elif act == "done":
                 if memory.oldest() is not None:
                     memory.done()
@@ -37,23 +37,23 @@ def test_both_spools_do_the_same(does: list[bytes | str], most: int) -> None:
 
 
 def test_a_smaller_bound_after_a_restart_drops_the_oldest(tmp_path: Path) -> None:
-    first = DiskSpool(tmp_path, 100)
+    first = DiskSpool(tmp_path, 100, 1)
     for body in (b"one", b"two", b"three"):
         first.put(body)
-    second = DiskSpool(tmp_path, 8)
+    second = DiskSpool(tmp_path, 8, 1)
     assert (second.oldest(), second.size, second.dropped) == (b"two", 8, 1)
 
 
 def test_a_draft_of_a_process_that_ended_is_taken_away(tmp_path: Path) -> None:
     draft = tmp_path / ".00000000000000000007.otlp.4711.1"
     draft.write_bytes(b"half")
-    spool = DiskSpool(tmp_path, 100)
+    spool = DiskSpool(tmp_path, 100, 1)
     assert spool.oldest() is None
     assert not draft.exists()
 
 
 def test_what_was_taken_away_by_others_is_dropped_and_counted(tmp_path: Path) -> None:
-    spool = DiskSpool(tmp_path, 100)
+    spool = DiskSpool(tmp_path, 100, 1)
     spool.put(b"one")
     spool.put(b"two")
     min(tmp_path.iterdir()).unlink()
@@ -61,7 +61,7 @@ def test_what_was_taken_away_by_others_is_dropped_and_counted(tmp_path: Path) ->
 
 
 def test_a_disk_that_is_full_drops_and_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spool = DiskSpool(tmp_path, 100)
+    spool = DiskSpool(tmp_path, 100, 1)
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
@@ -69,3 +69,11 @@ def test_a_disk_that_is_full_drops_and_counts(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("edgeobs.exporter.spool.replace", full)
     spool.put(b"one")
     assert (spool.oldest(), spool.size, spool.dropped) == (None, 0, 1)
+
+
+def test_small_bodies_count_as_the_blocks_that_they_take(tmp_path: Path) -> None:
+    spool = DiskSpool(tmp_path, 3 * 4096)
+    for number in range(5):
+        spool.put(b"%d" % number)
+    assert (spool.oldest(), spool.size, spool.dropped) == (b"2", 3 * 4096, 2)
+    assert len(list(tmp_path.iterdir())) == 3
