@@ -15,7 +15,16 @@ from tests.real.referee import Referee, Verdict
 from tests.real.table import ROW, Judged, table
 from tests.real.trial import Trial
 
-RBAC = Path(__file__).parents[2] / "deploy/kubernetes/rbac.yaml"
+HERE = Path(__file__).parent
+RBAC = HERE.parents[1] / "deploy/kubernetes/rbac.yaml"
+LONGEST_S = 900
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for Kubernetes may take longer than other tests."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.timeout(LONGEST_S))
 
 
 @pytest.fixture(scope="session")

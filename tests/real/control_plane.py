@@ -28,6 +28,7 @@ STARTS = 3
 """A port that was free can be taken before it is used."""
 KUBELET = "edgeobs.test/kubelet"
 """The label of nodes that KWOK plays the kubelet of, while its value is ``running``."""
+_READY_AGAIN = Path(__file__).parent / "kwok/pod-ready-again.yaml"
 _USERS = {
     "harness": "system:masters",
     "kwok": "system:masters",
@@ -68,8 +69,8 @@ class Timing:
 
 
 AS_SHIPPED = Timing()
-QUICK = Timing(lease_s=4, monitor_s=1, grace_s=6, calls=200)
-"""A dead node is NotReady in about 7 s; its pods are left to whoever is being tested."""
+QUICK = Timing(lease_s=4, monitor_s=1, grace_s=10, calls=200)
+"""A dead node is NotReady in about 11 s; its pods are left to whoever is being tested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +306,7 @@ class ControlPlane:
             "manage-nodes-with-label-selector": f"{KUBELET}=running",
             "node-lease-duration-seconds": self.timing.lease_s,
             "server-address": f"127.0.0.1:{port}",
-            "config": self.parts.stages,
+            "config": [*self.parts.stages, _READY_AGAIN],
         }
 
 
