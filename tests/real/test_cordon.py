@@ -197,6 +197,7 @@ def test_killed_after_the_patch_it_is_not_patched_again(
     assert acts.conductor.journal.unanswered(decision.id)
     acts.conductor.journal.close()
     before = wait("Kubernetes has added its own taint", lambda: _tainted(acts, "a-1"))
+    assert before is not None
     assert before.unschedulable
     again = Acting(acts.cluster, tmp_path)
     assert again.carry_out(replace(decision, reason="offered again")).state == "done"
