@@ -45,11 +45,12 @@ def api(control_plane: ControlPlane) -> Api:
 
 
 @pytest.fixture
-def nodes(api: Api) -> Iterator[Nodes]:
+def nodes(control_plane: ControlPlane, api: Api) -> Iterator[Nodes]:
     """No nodes yet; those that a test makes are removed after it."""
     yield Nodes(api)
     api.delete("/api/v1/nodes")
     api.delete(LEASES)
+    control_plane.new_kubelets()
 
 
 @pytest.fixture

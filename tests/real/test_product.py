@@ -59,7 +59,7 @@ def story(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory)
     """Told once for all tests: most of it is waiting."""
     api, folder = control_plane.api, tmp_path_factory.mktemp("product")
     (folder / "token").write_text(TOKEN)
-    with _site(api):
+    with _site(control_plane):
         account = control_plane.account(RBAC)
         api.delete(LEASE)  # of another test's leader: making it is part of the story
         began = len(control_plane.audit(account.name))
@@ -180,7 +180,7 @@ def test_every_verb_that_changes_the_cluster_was_part_of_it(story: Story) -> Non
 
 def test_a_dry_run_changes_nothing(control_plane: ControlPlane, tmp_path: Path) -> None:
     api = control_plane.api
-    with _site(api):
+    with _site(control_plane):
         account = control_plane.account(RBAC)
         before, began = _pods(api), len(control_plane.audit(account.name))
         with (
@@ -203,7 +203,7 @@ def test_permissions_taken_away_in_the_middle_hold_it_and_given_back_it_goes_on(
 ) -> None:
     api = control_plane.api
     binding = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/edgeobs"
-    with _site(api):
+    with _site(control_plane):
         account = control_plane.account(RBAC)
         with (
             product(account, LIVE, tmp_path, KUBERNETES, CALM) as served,
@@ -227,8 +227,9 @@ def test_permissions_taken_away_in_the_middle_hold_it_and_given_back_it_goes_on(
 
 
 @contextmanager
-def _site(api: Api) -> Iterator[None]:
+def _site(plane: ControlPlane) -> Iterator[None]:
     """Nodes and workloads; gone afterwards."""
+    api = plane.api
     nodes = Nodes(api)
     for name, zone in ZONES.items():
         nodes.add(name, zone, OPTED_IN | {"pool": zone})
@@ -243,6 +244,7 @@ def _site(api: Api) -> Iterator[None]:
         wait("all pods are gone", lambda: _clear(api), 60)
         api.delete("/api/v1/nodes")
         api.delete(LEASES)
+        plane.new_kubelets()
 
 
 def _workloads(api: Api) -> None:
