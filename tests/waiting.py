@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import httpx
 
-WAIT_S = 30.0
+WAIT_S = 90.0
 _T = TypeVar("_T")
 
 

@@ -85,6 +85,7 @@ class State:
 
     version: str | None = None  # where a watch goes on; None: list first
     listing: str | None = None  # the version of the list that is being paged
+    listed: str = ""  # the version of the last whole list: it tells all that is no newer
     failures: int = 0  # in a row
     spoke: bool = False  # the open watch has shown an event or a bookmark
 
@@ -122,17 +123,17 @@ def _page(state: State, page: Page) -> tuple[State, Next]:
     first = page.version if state.listing is None else state.listing
     if page.more:
         return replace(state, listing=first), Next(List(page.more), changes=page.items, page=True)
-    state = State(version=first, failures=state.failures)
+    state = State(version=first, listed=first, failures=state.failures)
     return state, Next(Open(first), changes=page.items, page=True, whole=True)
 
 
 def _heard(state: State, heard: Heard) -> tuple[State, Next]:
-    """All of it is passed on: late events are for `takes` to judge, since what they tell may be new."""
+    """What the last list told already is left out; of the rest, late events are for `takes` to judge."""
     version = state.version or ""
     for change in heard.changes:
         version = change.version if newer(change.version, version) else version
-    changes = [change for change in heard.changes if change.key]
-    return State(version=version, spoke=True), Next(Read(), changes=changes, heard=True)
+    changes = [each for each in heard.changes if each.key and newer(each.version, state.listed)]
+    return State(version=version, listed=state.listed, spoke=True), Next(Read(), changes=changes, heard=True)
 
 
 def takes(change: Change, uid: str, version: str, *, held: bool, buried: bool) -> bool:

@@ -195,10 +195,20 @@ def test_a_watch_begins_at_the_version_of_the_lists_first_page() -> None:
     assert todo.whole
 
 
+def test_what_the_list_told_already_is_left_out() -> None:
+    """A deleted object that the list has no more would come back by it."""
+    told = [Change("gone", "w", "4", Node("gone", "w", "4")), Change("a", "u", "5", Node("a", "u", "5"))]
+    state, todo = step(listed(), Heard(told), 0.5)
+    assert (list(todo.changes), todo.heard, state.version) == ([], True, "5")
+    state, _ = step(step(state, Heard([Change("", "", "9", None)]), 0.5)[0], Ended(20.0), 0.5)
+    opaque = Change("b", "v", "x4", Node("b", "v", "x4"))  # cannot be compared: the stream is believed
+    assert list(step(state, Heard([*told, opaque]), 0.5)[1].changes) == [opaque]
+
+
 def test_the_stream_goes_on_from_the_newest_whatever_comes_late() -> None:
     late = [
-        Change("a", "u", "4", None),
         Change("b", "v", "10", Node("b", "v", "10")),
+        Change("a", "u", "6", None),
         Change("", "", "7", None),
     ]
     state, todo = step(listed(), Heard(late), 0.5)

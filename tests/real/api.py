@@ -13,6 +13,8 @@ import yaml
 
 Object = dict[str, Any]
 T = TypeVar("T")
+PATIENCE = 4.0
+"""By which a machine that is slow or busy may take longer than said."""
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 
@@ -114,9 +116,9 @@ def wait(what: str, look: Callable[[], T], within_s: float = 30.0, every_s: floa
         Saying what did not come, and what there was instead.
 
     """
-    deadline = time.monotonic() + within_s
+    deadline = time.monotonic() + PATIENCE * within_s
     while not (found := look()):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {within_s:g} s: {what}; last seen: {found!r}")
+            raise TimeoutError(f"not within {PATIENCE * within_s:g} s: {what}; last seen: {found!r}")
         time.sleep(every_s)
     return found

@@ -15,7 +15,16 @@ from tests.real.referee import Referee, Verdict
 from tests.real.table import ROW, Judged, table
 from tests.real.trial import Trial
 
-RBAC = Path(__file__).parents[2] / "deploy/kubernetes/rbac.yaml"
+HERE = Path(__file__).parent
+RBAC = HERE.parents[1] / "deploy/kubernetes/rbac.yaml"
+LONGEST_S = 900
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for Kubernetes may take longer than other tests."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.timeout(LONGEST_S))
 
 
 @pytest.fixture(scope="session")
@@ -36,11 +45,12 @@ def api(control_plane: ControlPlane) -> Api:
 
 
 @pytest.fixture
-def nodes(api: Api) -> Iterator[Nodes]:
+def nodes(control_plane: ControlPlane, api: Api) -> Iterator[Nodes]:
     """No nodes yet; those that a test makes are removed after it."""
     yield Nodes(api)
     api.delete("/api/v1/nodes")
     api.delete(LEASES)
+    control_plane.new_kubelets()
 
 
 @pytest.fixture

@@ -221,6 +221,11 @@ class FaultProxy:
         with self._lock:
             return len(self._watches)
 
+    def holds(self) -> bool:
+        """Whether an event waits for the one that is to go before it."""
+        with self._lock:
+            return any(watch.held for watch in self._watches)
+
     # What the handlers ask.
 
     def _fault_for(self, method: str, path: str, kinds: type | tuple[type, ...]) -> Fault | None:

@@ -95,6 +95,7 @@ def test_a_dead_node_is_not_ready_and_removes_no_pod_until_it_is_back(
     wait("a-1 is not heard of", lambda: nodes.ready("a-1") == "Unknown")
     assert nodes.ready("b-1") == "True"
     assert nodes.renewed("b-1") > last_heard
+    wait("its pods are taken for not ready", lambda: not on_node(api, namespace, "a-1"))
     api.delete(f"/api/v1/namespaces/{namespace}/pods/{victim}")
     wait("another takes its place", lambda: len(on_node(api, namespace, "b-1")) == 3)
     kept = api("GET", f"/api/v1/namespaces/{namespace}/pods/{victim}")
@@ -104,6 +105,7 @@ def test_a_dead_node_is_not_ready_and_removes_no_pod_until_it_is_back(
 
     nodes.wait_ready(["a-1"])
     wait("the pod is removed", lambda: len(api.items(f"/api/v1/namespaces/{namespace}/pods")) == 4)
+    wait("those that are left are Ready again", lambda: on_node(api, namespace, "a-1"))
 
 
 def on_node(api: Api, namespace: str, node: str) -> list[Object]:

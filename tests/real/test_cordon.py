@@ -10,6 +10,7 @@ import pytest
 from edgeobs.control import Elected, Mirrored
 from edgeobs.kube.cluster import Cluster
 from edgeobs.kube.settings import KubernetesSettings
+from edgeobs.objects import Node
 from edgeobs.remediate import Operation, Settings, fleet_view, marks
 from edgeobs.remediate.conductor import Conductor
 from edgeobs.remediate.journal import Journal
@@ -195,7 +196,7 @@ def test_killed_after_the_patch_it_is_not_patched_again(
             acts.carry_out(decision)
     assert acts.conductor.journal.unanswered(decision.id)
     acts.conductor.journal.close()
-    before = acts.cluster.live.node("a-1")
+    before = wait("Kubernetes has added its own taint", lambda: _tainted(acts, "a-1"))
     assert before is not None
     assert before.unschedulable
     again = Acting(acts.cluster, tmp_path)
@@ -204,6 +205,13 @@ def test_killed_after_the_patch_it_is_not_patched_again(
     assert after is not None
     assert (after.annotations, after.taints) == (before.annotations, before.taints)
     assert again.counts["edgeobs_api_calls_total", "patch", "200"] == 0
+
+
+def _tainted(acts: Acting, name: str) -> Node | None:
+    """A node that Kubernetes has tainted since it is cordoned, which takes a moment; None: not yet."""
+    found = acts.cluster.live.node(name)
+    keys = {taint.key for taint in found.taints} if found else set()
+    return found if "node.kubernetes.io/unschedulable" in keys else None
 
 
 def _killed(*_: object) -> None:

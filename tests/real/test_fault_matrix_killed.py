@@ -82,7 +82,6 @@ def victims() -> Iterator[Victims]:
     made.close()
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("verb", ["cordon", "uncordon", "drain"])
 def test_killed_between_any_two_steps(trial: Trial, victims: Victims, verb: Verb) -> None:
     """kill -9 between every two journal steps of a cordon, a drain, an uncordon"""

@@ -193,5 +193,6 @@ def test_events_come_late(proxy: FaultProxy, client: httpx.Client, api: Api, map
         with proxy.fault(Late()):
             make(api, maps, "one", "two", "three", "four", "five")
             assert watch.names(4) == ["two", "one", "four", "three"]
+            wait("the last has come, and waits for another", proxy.holds)
         proxy.end_watches()
         assert watch.names(1) == ["five"]

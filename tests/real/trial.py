@@ -41,7 +41,7 @@ OPTED_IN = {"edgeobs.io/remediation": "enabled"}
 SETTINGS = Settings(
     dry_run=False, live=("cordon", "drain", "release"), approve=(), nodes_per_zone=1, cluster_share=1.0,
     per_hour=1000, cooldown_s=0.0, recheck_s=0.0, verify_s=0.001, undo_after_s=0.0, back_off_s=0.0,
-    lease_dead_s=2.0, alive_s=1.0, deadline_s=60.0, keep_free=0.0,
+    lease_dead_s=2.0, alive_s=1.0, deadline_s=200.0, keep_free=0.0,
 )  # fmt: skip
 """Nothing waits for long; the budgets that a row is about are its own."""
 

@@ -24,7 +24,7 @@ from edgeobs.remediate.reading import Seen
 from edgeobs.signals import SECOND, UNDOING, Counts, Heartbeat, Incident, Resource
 from tests.real.trial import SETTINGS, errors, kubernetes
 
-LONGEST_S = 60.0
+LONGEST_S = 150.0
 
 
 @dataclass(frozen=True, slots=True)
