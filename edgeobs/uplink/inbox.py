@@ -23,8 +23,9 @@ CREATE TABLE incidents (
     PRIMARY KEY (node, id));
 CREATE INDEX incidents_by_update ON incidents (updated_ns);
 CREATE TABLE windows (
-    node TEXT NOT NULL, made_ns INTEGER NOT NULL, taken_ns INTEGER NOT NULL, body BLOB NOT NULL);
-CREATE INDEX windows_by_node ON windows (node, made_ns);
+    node TEXT NOT NULL, first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL, taken_ns INTEGER NOT NULL,
+    body BLOB NOT NULL);
+CREATE INDEX windows_by_node ON windows (node, last_ns);
 """
 _REASONS = {
     "SQLITE_CORRUPT": "the file is damaged: move it away to start anew; what nodes told is lost, they go on",
@@ -110,7 +111,7 @@ class Inbox:
         kind: Kind,
         now_ns: int,
         incidents: Sequence[Incident] = (),
-        window: tuple[int, bytes] | None = None,
+        window: tuple[int, int, bytes] | None = None,
     ) -> Taken:
         """Take a parcel: what it brought and that it was taken become durable together, or neither does.
 
@@ -119,7 +120,7 @@ class Inbox:
         incidents
             What a parcel of that kind brought; an older state of one that is known changes nothing.
         window
-            Time and body of a parcel of that kind.
+            Times of its first and last sample, and body, of a parcel of that kind.
 
         Raises
         ------
@@ -137,9 +138,9 @@ class Inbox:
                 for incident in incidents:
                     _keep(db, label.node, incident, now_ns)
                 if window is not None:
-                    db.execute(
-                        "INSERT INTO windows VALUES (?, ?, ?, ?)", (label.node, window[0], now_ns, window[1])
-                    )
+                    first_ns, last_ns, body = window
+                    row = (label.node, first_ns, last_ns, now_ns, body)
+                    db.execute("INSERT INTO windows VALUES (?, ?, ?, ?, ?)", row)
         if found == "known":
             self.counts["edgeobs_uplink_known_total", kind] += 1
             return Taken(found, last)
@@ -163,10 +164,11 @@ class Inbox:
             raise InboxError(f"{self.path}: a row cannot be read: {error!r}") from error
 
     def windows(self, node: str, from_ns: int, to_ns: int, limit: int = 1000) -> list[bytes]:
-        """Raw windows of a node made in a span of time, oldest first: gzipped OTLP metrics requests."""
+        """Raw windows that have samples of a span of time, oldest first: gzipped OTLP metrics requests."""
         with self._explained():
             rows = self._db.execute(
-                "SELECT body FROM windows WHERE node = ? AND made_ns BETWEEN ? AND ? ORDER BY rowid LIMIT ?",
+                "SELECT body FROM windows WHERE node = ? AND last_ns >= ? AND first_ns <= ?"
+                " ORDER BY first_ns, rowid LIMIT ?",
                 (node, from_ns, to_ns, limit),
             ).fetchall()
         return [row[0] for row in rows]

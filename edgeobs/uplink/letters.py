@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import SEVERITY_NUMBER_ERROR, SEVERITY_NUMBER_INFO
 
@@ -18,6 +19,7 @@ from edgeobs.uplink.queue import Letter
 
 EVENT = "edgeobs.incident"
 _SCOPE, _PLOTS = "edgeobs.agent", "edgeobs.plots"
+_MAX_NS = (1 << 63) - 1
 _GZIP = 31  # zlib's window bits for a gzip header
 
 
@@ -69,6 +71,20 @@ def incidents(body: bytes | bytearray) -> list[Incident]:
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"a log record that is no incident: {error!r:.200}") from None
     return found
+
+
+def span(body: bytes | bytearray) -> tuple[int, int]:
+    """Times of the first and the last gauge point of a metrics request; ValueError: it is none, or empty."""
+    try:
+        request = ExportMetricsServiceRequest.FromString(bytes(body))
+    except DecodeError as error:
+        raise ValueError(f"OTLP metrics body of {len(body)} bytes: {error}") from None
+    scopes = (scope for whole in request.resource_metrics for scope in whole.scope_metrics)
+    metrics = (metric for scope in scopes for metric in scope.metrics)
+    times = [min(p.time_unix_nano, _MAX_NS) for metric in metrics for p in metric.gauge.data_points]
+    if not times:
+        raise ValueError("a window without a sample")
+    return min(times), max(times)
 
 
 def pair(key: str, value: str) -> KeyValue:

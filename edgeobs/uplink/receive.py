@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import structlog
 from starlette.requests import Request
@@ -25,10 +26,12 @@ from edgeobs.ingest.settings import Settings
 from edgeobs.signals import Counts, Incident, Principal
 from edgeobs.uplink.alert import actable, webhook
 from edgeobs.uplink.inbox import Inbox, InboxError
-from edgeobs.uplink.letters import incidents
+from edgeobs.uplink.letters import incidents, span
 from edgeobs.uplink.parcel import KIND, LAST, PARCEL, PATHS, Kind, Label, read_kind, read_label
 
 log = structlog.get_logger("edgeobs.uplink")
+
+_T = TypeVar("_T")
 
 BASE = "/api/v1/uplink"
 _MOST_AT_ONCE = 64  # nodes whose parcels are in work; others are told to come back
@@ -104,9 +107,8 @@ class Receiver:
         now = self._clock()
         plain = decompress(body, "gzip", self._settings.max_decoded_bytes)
         if kind == "window":
-            return (
-                await asyncio.to_thread(self.inbox.take, label, kind, now, window=(self._clock(), body))
-            ).last
+            window = (*_understood(span, plain), body)
+            return (await asyncio.to_thread(self.inbox.take, label, kind, now, (), window)).last
         if kind == "summary":
             # Taken once by the engine, then noted: killed in between, the engine has forgotten it too, or
             # knows each series' last time and drops what it has.
@@ -195,11 +197,15 @@ class Receiver:
                 del self._users[node], self._locks[node]
 
 
-def _incidents(plain: bytes | bytearray, label: Label) -> list[Incident]:
+def _understood(read: Callable[[bytes | bytearray], _T], plain: bytes | bytearray) -> _T:
     try:
-        found = incidents(plain)
+        return read(plain)
     except ValueError as error:
         raise Malformed(str(error)) from None
+
+
+def _incidents(plain: bytes | bytearray, label: Label) -> list[Incident]:
+    found = _understood(incidents, plain)
     for incident in found:
         if incident.place.node != label.node:
             raise Malformed(f"an incident of {incident.place.node!r:.100} in a parcel of {label.node!r:.100}")

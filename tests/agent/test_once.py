@@ -25,7 +25,7 @@ from edgeobs.uplink.parcel import KIND, PARCEL, Label, read_kind, read_label
 from edgeobs.uplink.queue import Letter, Queue
 from edgeobs.uplink.receive import Receiver
 from edgeobs.uplink.send import Answer, Sender
-from tests.agent.things import T0, make_incident
+from tests.agent.things import T0, make_incident, make_window
 
 ANYBODY = Principal(0, "loopback", None, 1000)
 QUEUE = "0" * 32
@@ -131,7 +131,7 @@ def test_whatever_dies_or_is_lost_each_is_taken_once_and_in_order(story: list[st
             if what == "summary":
                 world.queue.put([summary(number)], T0)
             elif what == "window":
-                world.queue.put([Letter("window", T0 + number, packed(b"%d" % number))], T0)
+                world.queue.put([Letter("window", T0 + number, make_window(T0 + number))], T0)
             elif what == "incident":
                 world.queue.put([of_incident(make_incident(number), RESOURCE)], T0)
             else:
@@ -309,7 +309,7 @@ def test_bounds_of_the_inbox_hold_and_the_oldest_go(tmp_path: Path) -> None:
     for n in range(1, 31):
         done = make_incident(n, "resolved", T0 + n)
         inbox.take(Label("edge-1", QUEUE, "first", n), "incident", T0, [done])
-        inbox.take(Label("edge-1", QUEUE, "rest", n), "window", T0, window=(T0 + n, bytes(100)))
+        inbox.take(Label("edge-1", QUEUE, "rest", n), "window", T0, window=(T0 + n, T0 + n, bytes(100)))
     inbox.prune()
     assert [i.id for i in inbox.incidents()] == [f"inc-{n}" for n in range(30, 25, -1)]
     assert len(inbox.windows("edge-1", 0, 1 << 62)) == 10

@@ -30,7 +30,7 @@ def test_defaults_are_the_codes() -> None:
                 if isinstance(value, (int, float)) and not isinstance(value, bool):
                     assert float(default) == value, name
                     checked += 1
-    assert checked >= 14
+    assert checked == 12
 
 
 def test_every_setting_says_what_it_is() -> None:

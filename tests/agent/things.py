@@ -1,6 +1,9 @@
 """Incidents to try the way up with."""
 
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+
 from edgeobs.signals import SECOND, Evidence, Incident, IncidentState, Point, Resource
+from edgeobs.uplink.letters import packed
 
 T0 = 1_700_000_000 * SECOND
 PLACE = Resource("c1", "z1", "edge-1")
@@ -21,3 +24,12 @@ def make_incident(
         resolved_ns=at_ns if state == "resolved" else 0, score=9.0, title=f"trouble {number}",
         evidence=(evidence,),
     )  # fmt: skip
+
+
+def make_window(at_ns: int, samples: int = 3) -> bytes:
+    """The compressed body of a raw window that ends at a time, with a sample a second."""
+    request = ExportMetricsServiceRequest()
+    metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name="x")
+    for second in range(samples):
+        metric.gauge.data_points.add(time_unix_nano=at_ns - second * SECOND, as_double=second)
+    return packed(request.SerializeToString())
