@@ -10,19 +10,26 @@ LATE_NS = 120 * SECOND
 """Age from which a record tells of the past alone: it was held back in a queue."""
 _ALIVE_NS = 10 * SECOND
 _LATELY_NS = 30 * SECOND
+_RUNS_NS = 600 * SECOND
 _NO_METRICS = "the node's metrics are missing; its logs or spans go on"
 _MOST_PLACES = 10_000
 
 
 class Hearing:
-    """When logs or spans last came from each node, and who is heard at all. Bounded."""
+    """When logs or spans last came from each node, who is heard at all, and what runs. Bounded."""
 
     def __init__(self) -> None:
         self.spoke: dict[Resource, int] = {}  # node → when logs or spans of now came from it, our clock
+        self.running: dict[Resource, str] = {}  # what runs, down to the pod → its service
+        self._ran: dict[Resource, int] = {}
         self._alive: set[Resource] = set()
 
     def hear(self, batch: LogBatch | SpanBatch, now_ns: int) -> None:
         """Whoever says something of now is alive."""
+        for each in batch.sources:
+            place = each.resource
+            if (place.pod or place.workload) and (place in self._ran or len(self._ran) < _MOST_PLACES):
+                self.running[place], self._ran[place] = each.service(), now_ns
         times = batch.time_ns if isinstance(batch, LogBatch) else batch.end_ns
         fresh = (times == 0) | (times > now_ns - LATE_NS)
         for number in np.unique(batch.source[fresh]).tolist():
@@ -35,6 +42,8 @@ class Hearing:
     ) -> tuple[list[Heartbeat], list[Absence]]:
         """Beats and absences, in which whoever sends logs or spans is alive (`still_heard`)."""
         self.spoke = {place: at for place, at in self.spoke.items() if 0 <= now_ns - at < LATE_NS}
+        for place in [place for place, at in self._ran.items() if now_ns - at > _RUNS_NS]:
+            del self.running[place], self._ran[place]
         self._alive = {beat.place for beat in beats if beat.state in ("young", "alive")}
         self._alive |= {place for place, at in self.spoke.items() if now_ns - at < _LATELY_NS}
         return still_heard(beats, absences, self.spoke, now_ns)

@@ -42,6 +42,7 @@ from edgeobs.signals import (
     SpanBatch,
 )
 from edgeobs.streams import Streams, both, both_scores
+from edgeobs.suspects import suspects
 from edgeobs.traces import graph
 
 Arrays = dict[str, NDArray[Any]]
@@ -52,6 +53,7 @@ _FADE = 0.8  # of a node's score on the page, at every look
 MOVES_WORK = frozenset({"reschedule", "drain", "release", "failover", "playbook"})
 RECENT_NS = 60 * SECOND
 """How long an edge of the service graph stays marked after it was surprising."""
+_SUSPECTED = 20  # incidents of one step whose causes are looked for: many at once are a zone's
 _SELDOM = 1.0  # log₁₀ of the seconds between samples of logs and spans
 EXPIRY_NS = 30 * SECOND
 """Time between two looks for series that went idle."""
@@ -162,6 +164,7 @@ class Pipeline:
         changed = self.incidents.step(
             batch, scores, self.absences, alerts, now_ns, joint, self._counted(closed.signs)
         )
+        changed = self._suspected(changed, now_ns)
         fleet = partial(self.fleet, now_ns)
         decisions = self.remediation.step(self.incidents.active, changed, fleet, now_ns)
         stamped = tuple(replace(d, evidence_ns=evidence_ns or now_ns) for d in decisions)
@@ -299,6 +302,19 @@ class Pipeline:
         self.recent |= {number: (score, now_ns) for number, score in scores_now}
         self.streams.surprising(more.series[high], more.time_ns[high])
         return both(batch, more), both_scores(scores, found)
+
+    def _suspected(self, changed: list[Incident], now_ns: int) -> list[Incident]:
+        """Incidents that changed, with what is likely to have caused each; a part that may fail alone."""
+        active = [each for each in changed if each.state != "resolved"][:_SUSPECTED]
+        if not active:
+            return changed
+        others, edges = self.incidents.active(), self.streams.edges(now_ns)
+        for each in active:
+            find = partial(suspects, each, others, self.streams.hearing.running, edges)
+            found = self.detection.parts.ask("causes", now_ns, find, each.suspects)
+            self.incidents.suspect(each.place, found)
+        told = {each.id: each for each in self.incidents.active()}
+        return [told.get(each.id, each) for each in changed]
 
     def _counted(self, signs: Sequence[Sign]) -> Sequence[Sign]:
         for sign in signs:

@@ -383,6 +383,16 @@ class Evidence:
         return f"{who}: {what}" if what else who
 
 
+class Suspect(NamedTuple):
+    """What may have caused an incident."""
+
+    kind: str  # pod, workload, node, zone, link
+    name: str  # for people: "node edge-3", "the link from cart to checkout"
+    place: Resource  # of a link: who calls
+    share: float  # of belief among those told, in [0, 1]
+    reason: str  # why, and how sure, for people
+
+
 IncidentState = Literal["open", "ongoing", "resolved"]
 
 
@@ -401,6 +411,7 @@ class Incident:
     title: str  # one line: what is abnormal, and the likeliest cause
     evidence: tuple[Evidence, ...]  # likeliest cause first
     simulated: bool = False
+    suspects: tuple[Suspect, ...] = ()  # likeliest first
 
 
 Verb = Literal[

@@ -8,7 +8,7 @@ from typing import Literal
 from edgeobs.incidents.exhibit import Exhibit, Key
 from edgeobs.incidents.settings import Settings
 from edgeobs.incidents.words import title
-from edgeobs.signals import SECOND, Evidence, Incident, Resource
+from edgeobs.signals import SECOND, Evidence, Incident, Resource, Suspect
 
 Scope = Literal["node", "zone", "cluster"]
 
@@ -34,6 +34,7 @@ class Case:
     ongoing: bool = False
     refused: bool = False  # it convinced, but too many were open
     covers: bool = False  # of a zone: what happens to its nodes belongs to it
+    suspects: tuple[Suspect, ...] = ()
     closing: str = ""  # why it ended, when that is not that all is calm
     exhibits: dict[Key, Exhibit] = field(default_factory=dict)
     shown: Incident | None = None  # as last built; None when something has changed since
@@ -115,6 +116,7 @@ class Case:
                 title=title(self.place, evidence, nodes) + self.closing,
                 evidence=evidence,
                 simulated=self.simulated,
+                suspects=self.suspects,
             )
         return self.shown
 

@@ -18,6 +18,7 @@ from edgeobs.signals import (
     Outcome,
     Point,
     Resource,
+    Suspect,
 )
 
 _POINT = Struct("<q4d")
@@ -53,7 +54,12 @@ def read_incident(text: str, plots: bytes) -> Incident:
         )
         for each in body["evidence"]
     )
-    return Incident(**body | {"place": Resource(*body["place"]), "evidence": evidence})
+    suspects = tuple(
+        Suspect(kind, name, Resource(*place), share, reason)
+        for kind, name, place, share, reason in body.get("suspects", ())
+    )
+    place = Resource(*body["place"])
+    return Incident(**body | {"place": place, "evidence": evidence, "suspects": suspects})
 
 
 def write_decision(decision: Decision) -> str:

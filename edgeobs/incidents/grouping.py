@@ -22,6 +22,7 @@ from edgeobs.signals import (
     Resource,
     Scores,
     Sign,
+    Suspect,
     Told,
 )
 
@@ -102,6 +103,12 @@ class Incidents:
     def active(self) -> list[Incident]:
         """Those that are not resolved, with their plots as they are now; the oldest first."""
         return self.cases.active()
+
+    def suspect(self, place: Resource, suspects: tuple[Suspect, ...]) -> None:
+        """What is likely to have caused the incident of a place: told from now on."""
+        case = self.cases.by_place.get(place)
+        if case is not None and case.id and case.suspects != suspects:
+            case.suspects, case.shown = suspects, None
 
     def recent(self) -> list[Incident]:
         """The last resolved ones, oldest first, with coarse plots."""

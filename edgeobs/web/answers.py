@@ -33,6 +33,7 @@ from edgeobs.web.models import (
     Status,
     Step,
     Story,
+    Suspect,
     Word,
     Zone,
     ZoneNodes,
@@ -121,7 +122,12 @@ def incident(published: signals.Incident) -> Incident:
 def incident_detail(published: signals.Incident) -> IncidentDetail:
     """An incident with its evidence."""
     return IncidentDetail(
-        **dict(incident(published)), evidence=tuple(evidence(each) for each in published.evidence)
+        **dict(incident(published)),
+        suspects=tuple(
+            Suspect(kind=each.kind, name=each.name, share=each.share, reason=each.reason)
+            for each in published.suspects
+        ),
+        evidence=tuple(evidence(each) for each in published.evidence),
     )
 
 

@@ -238,9 +238,23 @@ class Incident(Model):
     simulated: bool
 
 
+class Suspect(Model):
+    """What may have caused an incident."""
+
+    kind: str
+    """``pod``, ``workload``, ``node``, ``zone`` or ``link``."""
+    name: str
+    share: float
+    """Of belief among those told, 0 to 1."""
+    reason: str
+    """Why, and how sure."""
+
+
 class IncidentDetail(Incident):
     """An incident with its evidence, likeliest cause first."""
 
+    suspects: tuple[Suspect, ...]
+    """Likeliest first."""
     evidence: tuple[Evidence, ...]
 
 

@@ -12,6 +12,7 @@ const RESOLVED_SHOWN = 50; // cards; the API has the rest
 const UNASKED = matchMedia("(min-width: 860px)").matches ? 3 : 1; // incidents that open of themselves
 const OPERATIONS = 4; // of an incident, in its card
 const FIRST = 3; // pieces of evidence in sight; the rest is one more click away
+const SUSPECTS = 3; // likely causes in sight
 const FETCH_MS = 1000; // evidence of an open card is asked for no more often
 const REFRESH_MS = 2000; // and while the incident lasts this often: plots grow without news of the incident
 
@@ -102,7 +103,7 @@ export class Incidents {
     const operations = this.#store.done(incident.id);
     const words = this.#store.said(incident.id);
     const told = [...operations.map((o) => `${o.id} ${o.updated_s} ${o.state}`), ...words.map((w) => `${w.what} ${w.verb} ${w.by} ${w.at_s}`), this.#control.changeable].join();
-    const fresh = { told, id: incident.id, incident, expanded, evidence: detail?.evidence, failed: detail?.failed, verdicts: decisions.map((d) => d.id).join(" "), openScore };
+    const fresh = { told, id: incident.id, incident, expanded, evidence: detail?.evidence, suspects: detail?.suspects ?? [], failed: detail?.failed, verdicts: decisions.map((d) => d.id).join(" "), openScore };
     const old = list.shown?.get(incident.id)?.item;
     if (old && Object.keys(fresh).every((key) => old[key] === fresh[key])) return old;
     return Object.assign(fresh, { decisions, operations, words });
@@ -127,7 +128,7 @@ export class Incidents {
       const answer = await fetch(`api/v1/incidents/${encodeURIComponent(id)}`);
       detail.failed = answer.ok ? "" : `the evidence could not be had: ${answer.status}`;
       const text = answer.ok ? await answer.text() : "";
-      if (text && text !== detail.text) detail.evidence = JSON.parse(text).evidence;
+      if (text && text !== detail.text) ({ evidence: detail.evidence, suspects: detail.suspects } = JSON.parse(text));
       detail.text = text;
     } catch {
       detail.failed = "the evidence could not be had: no connection";
@@ -208,7 +209,7 @@ function verdicts(decisions, operations) {
   });
 }
 
-function drawEvidence(body, { id, evidence, failed, openScore }) {
+function drawEvidence(body, { id, evidence, suspects, failed, openScore }) {
   if (!evidence) {
     body.replaceChildren(h("p", { class: "faint" }, failed || "loading the evidence…"));
     body.list = null;
@@ -218,8 +219,14 @@ function drawEvidence(body, { id, evidence, failed, openScore }) {
     body.list = h("ol", { class: "evidence", "aria-label": "Evidence, likeliest cause first" });
     body.rest = h("ol", { class: "evidence", "aria-label": "Further evidence" });
     body.more = h("details", { class: "more", hidden: true }, h("summary", {}, h("span")), body.rest);
-    body.replaceChildren(body.list, body.more);
+    body.suspects = h("ol", { class: "suspects", "aria-label": "Likely causes, the likeliest first" });
+    body.replaceChildren(body.suspects, body.list, body.more);
   }
+  const few = suspects.slice(0, SUSPECTS).map((each) => ({ ...each, id: `${each.kind} ${each.name}` }));
+  keyed(body.suspects, few, () => h("li", {}, h("b"), h("span")), (row, each) => {
+    say(row.firstElementChild, each.name);
+    say(row.lastElementChild, `: ${each.reason}`);
+  });
   const items = evidence.map((each, rank) => ({ ...each, id: `${each.source} ${each.text}`, rank: rank + 1, openScore, of: id }));
   const once = [...new Map(items.map((each) => [each.id, each])).values()];
   keyed(body.list, once.slice(0, FIRST), makeEvidence, updateEvidence);
