@@ -12,6 +12,7 @@ import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from tests.collector import targets
+from tests.collector.programs import ProgramError, written
 from tests.collector.site import NODE, TOKEN, Site
 from tests.collector.stub import port, stub
 from tests.collector.workload import Workload
@@ -117,6 +118,19 @@ def test_the_gateway_takes_nothing_without_the_token(build: Build, token: str | 
         export(site, token)
     assert error.value.code() == grpc.StatusCode.UNAUTHENTICATED
     export(site, TOKEN)
+
+
+def test_an_empty_token_lets_nobody_in(build: Build) -> None:
+    site = build()
+    file = site.folder / "secrets/token"
+    written(file, "")
+    with pytest.raises(ProgramError, match="no bearer token provided"):
+        site.gateway.start()
+    written(file, f"{TOKEN}\n")  # no second token, as it would be with the option `filename`
+    site.gateway.start()
+    with pytest.raises(grpc.RpcError) as error:
+        export(site, "")
+    assert error.value.code() == grpc.StatusCode.UNAUTHENTICATED
 
 
 def export(site: Site, token: str | None) -> None:

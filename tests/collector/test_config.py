@@ -1,6 +1,5 @@
 """What lies in deploy/collector is accepted by the real Collector, and its parts agree with each other."""
 
-import os
 import re
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -58,9 +57,11 @@ def names(files: Sequence[Path]) -> str:
     return "+".join(file.stem for file in files)
 
 
-def validate(otelcol: Path, files: Sequence[Path]) -> "subprocess.CompletedProcess[str]":
+def validate(otelcol: Path, folder: Path, files: Sequence[Path]) -> "subprocess.CompletedProcess[str]":
     configs = [f"--config={file}" for file in files]
-    env = {"NODE_NAME": "edge-1", "CLUSTER": "site-1", "HOST_ROOT": "/", "PATH": os.environ["PATH"]}
+    for name in ("token", "edgeobs-token"):
+        written(folder / name, "secret")
+    env = {"NODE_NAME": "edge-1", "CLUSTER": "site-1", "HOST_ROOT": "/", "SECRETS": str(folder)}
     return subprocess.run(
         [str(otelcol), "validate", *configs], env=env, capture_output=True, text=True, check=False, timeout=60
     )
@@ -68,8 +69,8 @@ def validate(otelcol: Path, files: Sequence[Path]) -> "subprocess.CompletedProce
 
 @pytest.mark.real
 @pytest.mark.parametrize("files", LAYERS, ids=names)
-def test_the_collector_accepts(otelcol: Path, files: list[Path]) -> None:
-    done = validate(otelcol, files)
+def test_the_collector_accepts(otelcol: Path, tmp_path: Path, files: list[Path]) -> None:
+    done = validate(otelcol, tmp_path, files)
     assert done.returncode == 0, done.stderr
     assert "deprecated" not in done.stderr
 
@@ -83,7 +84,7 @@ def test_the_collector_accepts(otelcol: Path, files: list[Path]) -> None:
     ],
 )
 def test_and_would_not_accept_a_slip(otelcol: Path, tmp_path: Path, wrong: dict[str, Any], said: str) -> None:
-    done = validate(otelcol, [GATEWAY, written(tmp_path / "wrong.yaml", yaml.safe_dump(wrong))])
+    done = validate(otelcol, tmp_path, [GATEWAY, written(tmp_path / "wrong.yaml", yaml.safe_dump(wrong))])
     assert done.returncode != 0
     assert said in done.stderr
 
