@@ -6,8 +6,9 @@ by, incidents are opened at one threshold, and of those that are open in the fiv
 strongest must name the pod.
 
 Beside it, on the same clues: the pod with the one most surprising clue (max score), fewer signals, and no
-service graph. The published figures are given the time and all three signals (Yu et al., "Nezha: Interpretable
-Fine-Grained Root Causes Analysis for Microservices on Multi-modal Observability Data", ESEC/FSE 2023).
+service graph. The published figures are given the time and all three signals (Yu et al., "Nezha:
+Interpretable Fine-Grained Root Causes Analysis for Microservices on Multi-modal Observability Data", ESEC/FSE
+2023).
 """
 
 import sys

@@ -30,6 +30,11 @@ class Blame:
     givers: dict[Resource, float] = field(default_factory=dict)  # decades that came, by caller
     takers: dict[Resource, float] = field(default_factory=dict)  # decades that went, by callee
 
+    @property
+    def explained(self) -> bool:
+        """Whether what it calls accounts for a third of it or more: it is no witness of anything else."""
+        return bool(self.takers) and 2 * sum(self.takers.values()) >= self.total
+
 
 def blames(
     members: Sequence[Member], clues: Iterable[Clue], edges: Sequence[Edge], first_ns: int, settings: Settings

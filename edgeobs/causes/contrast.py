@@ -21,7 +21,7 @@ MOST = 20.0
 """Decades; a score is never higher."""
 _PRIOR_BLOCKS = 4.0  # blocks that varied as chance has it, counted before any was seen
 _LEAST_SPREAD = 0.25  # what happens exactly once a request varies less than chance; believed down to here
-_ROUNDS, _PRIOR = 30, 0.5  # of learning rates, and requests' worth of belief that all operations are alike
+_ROUNDS, _PRIOR = 100, 0.5  # of learning rates, and requests' worth of belief that all operations are alike
 _TINY = 1e-9  # a rate of what never happened
 
 
@@ -128,7 +128,7 @@ def _part(seen: Floats, expected: Floats) -> Floats:
 
 def _spread(count: Floats, exposure: Floats, width: int) -> Floats:
     """Pearson's variance of blocks as long as what is judged, over that of chance."""
-    blocks = count.shape[1] // max(width, 1)
+    blocks = count.shape[1] // width if width else 0
     if not blocks:
         return np.ones(len(count))
     k, n = (x[:, -blocks * width :].reshape(len(x), blocks, width).sum(axis=2) for x in (count, exposure))

@@ -56,7 +56,7 @@ def rank(
     wholes = _wholes(found, strong, first, settings)
     candidates = [
         *_pods(found, wholes, first),
-        *(_group(each, found, first, settings) for each in wholes if len(each.ill) != 1),
+        *(_group(each, found, first, settings) for each in wholes if len(each.seen) != 1),
         *_links(ways, first, settings),
     ]
     return _compared([each for each in candidates if each.score > 0], settings)
@@ -75,6 +75,7 @@ class Whole(NamedTuple):
     place: Resource
     members: tuple[Resource, ...]
     ill: tuple[Resource, ...]  # of these
+    seen: tuple[Resource, ...]  # of these, those that what they call does not explain
     own: tuple[Clue, ...]  # of itself, the strongest first
     kept: float  # decades of these that its members do not account for
 
@@ -101,8 +102,9 @@ def _wholes(found: Blames, strong: Sequence[Clue], first_ns: int, settings: Sett
             for place in ill:
                 found[place].total += given * found[place].own / every
             kept -= given
-        if own or len(ill) > 1:
-            wholes.append(Whole(kind, whole, tuple(places), ill, own, kept))
+        seen = tuple(place for place in ill if not found[place].explained)
+        if own or len(seen) > 1:
+            wholes.append(Whole(kind, whole, tuple(places), ill, seen, own, kept))
     return wholes
 
 
@@ -142,14 +144,14 @@ def _most(decades: Mapping[Resource, float]) -> tuple[Resource, ...]:
 def _group(whole: Whole, found: Blames, first_ns: int, settings: Settings) -> Candidate:
     """It pays for those that are calm, and for claiming more; not where all it has is its own."""
     score, clues = whole.kept, list(whole.own)
-    if whole.ill:
+    if whole.seen:
         costs = settings.wide_costs * (2 if whole.kind == "zone" else 1)
         calm = len(whole.members) - len(whole.ill)
-        score += _alike([found[place].total for place in whole.ill]) - costs - calm * settings.calm_costs
-        theirs = [clue for place in whole.ill for clue in found[place].clues]
+        score += _alike([found[place].total for place in whole.seen]) - costs - calm * settings.calm_costs
+        theirs = [clue for place in whole.seen for clue in found[place].clues]
         clues += sorted(theirs, key=lambda clue: (-clue.decades, clue.onset_ns, clue.text))
     after = min(clue.onset_ns for clue in clues) - first_ns
-    told = Told(after_ns=after, ill=whole.ill, of=len(whole.members))
+    told = Told(after_ns=after, ill=whole.seen, of=len(whole.members))
     return Candidate(whole.kind, whole.place, score, tuple(clues), told)
 
 
