@@ -119,7 +119,7 @@ class Listener:
                 time.sleep(0.1)  # out of file descriptors: they come back
                 continue
             if not self._room.acquire(blocking=False):
-                self._counts["edgeobs_connections_refused_total",] += 1
+                self._counts["edgeobs_requests_total", "otlp_http", "refused"] += 1
                 connection.close()
                 continue
             threading.Thread(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgeobs.agent.agent import Agent
+from edgeobs.agent.exposed import text
 from edgeobs.agent.inlet import Inlet
 from edgeobs.agent.lean import settle
 from edgeobs.agent.listen import Listener
@@ -141,16 +142,16 @@ def _look(agent: Agent, sender: Sender | None, counts: tuple[Counts, ...]) -> di
     """What people and probes may ask on the agent's port."""
 
     def metrics() -> str:
-        total = Counts()
+        total: dict[tuple[str, ...], float] = {}
         for each in counts:
-            total.update(dict(each))
+            for key, number in dict(each).items():
+                total[key] = total.get(key, 0) + number
+        total["edgeobs_series",] = len(agent.core.pipeline.table)
         queue = agent.telling.queue
-        lines = [f"{name}{_labels(values)} {number}" for (name, *values), number in sorted(total.items())]
-        lines.append(f"edgeobs_series {len(agent.core.pipeline.table)}")
         if queue is not None:
-            lines.append(f"edgeobs_uplink_queue_bytes {queue.bytes}")
-            lines += [f'edgeobs_uplink_waiting{{kind="{k}"}} {n}' for k, n in queue.waiting().items()]
-        return "\n".join(lines) + "\n"
+            total["edgeobs_uplink_queue_bytes",] = queue.bytes
+            total |= {("edgeobs_uplink_waiting", kind): n for kind, n in queue.waiting().items()}
+        return text(total)
 
     def health() -> str:
         told = {**agent.problems, "store": agent.keeper.problem, "queue": agent.telling.problem}
@@ -158,8 +159,3 @@ def _look(agent: Agent, sender: Sender | None, counts: tuple[Counts, ...]) -> di
         return "".join(f"{what}: {why}\n" for what, why in told.items() if why) or "ok\n"
 
     return {"/metrics": metrics, "/-/healthy": health}
-
-
-def _labels(values: list[str]) -> str:
-    inside = ",".join(f'value="{value}"' for value in values)
-    return f"{{{inside}}}" if inside else ""

@@ -1,6 +1,7 @@
 """The agent's step, its configuration, and the process as it is started and killed."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from edgeobs.agent.agent import Agent
 from edgeobs.agent.config import parse
@@ -308,3 +310,29 @@ def test_a_file_that_cannot_be_used_ends_it_with_2(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "agent.zones" in done.stderr
+
+
+def test_its_counters_are_prometheus_text_as_declared() -> None:
+    from edgeobs.agent.exposed import text
+    from edgeobs.uplink.metrics import METRICS
+
+    values = {
+        (name, *[f'a "{label}"\n\\' for label in metric.labels]): 3.0 for name, metric in METRICS.items()
+    }
+    values["edgeobs_requests_total", "otlp_http", "200"] = 123_456_789
+    families = {f.name: f for f in text_string_to_metric_families(text(values))}
+    assert families["edgeobs_uplink_sent"].samples[0].labels == {"kind": 'a "kind"\n\\'}
+    assert families["edgeobs_requests"].samples[0].value == 123_456_789
+    assert len(families) == len(values)
+    for name, metric in METRICS.items():
+        assert families[name.removesuffix("_total")].documentation == metric.help
+
+
+def test_whatever_the_agent_counts_is_declared() -> None:
+    from edgeobs.catalogue import METRICS as CORE
+    from edgeobs.uplink.metrics import METRICS
+
+    for folder in ("agent", "uplink"):
+        for file in (ROOT / "edgeobs" / folder).glob("*.py"):
+            named = set(re.findall(r'"(edgeobs_[a-z_]+)"', file.read_text(encoding="utf-8")))
+            assert named <= {*CORE, *METRICS}, file.name
