@@ -71,10 +71,9 @@ class Rounds:
 
     def own(self) -> Iterator[Reading]:
         """Which sources are there, why the others are not, and what was left out."""
-        for name in self.sources:
-            reason = self.answers[name].reason if name in self.answers else "starting"
-            labels = (("source", name), ("reason", reason))
-            yield Reading("edgeobs.node.source.up", "gauge", "", not reason, labels)
+        for name, answer in self.answers.items():  # not of those that have begun and were not heard of yet
+            labels = (("source", name), ("reason", answer.reason))
+            yield Reading("edgeobs.node.source.up", "gauge", "", not answer.reason, labels)
         yield Reading("edgeobs.node.left_out", "gauge", "{thing}", sum(self.left_out.values()))
         for name, failed in sorted(self.failures.items()):
             yield Reading("edgeobs.node.read.failures", "counter", "{failure}", failed, (("source", name),))
