@@ -80,7 +80,7 @@ class Settings:
     silent_s: Annotated[float, Gt(0), Le(604_800)] = 3600.0
     """Seconds after which a silence is no longer told: what does not come back has ended."""
 
-    least: Annotated[float, Ge(0), Le(20)] = 1.5
+    least: Annotated[float, Ge(0), Le(20)] = 2.0
     """Decades below which signs are not told."""
 
     signs: Annotated[int, Ge(1), Le(1000)] = 8

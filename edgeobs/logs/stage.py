@@ -14,7 +14,7 @@ from edgeobs.logs.counting import Counting
 from edgeobs.logs.evidence import Evidence, First
 from edgeobs.logs.miner import OTHER
 from edgeobs.logs.settings import Settings
-from edgeobs.logs.variety import SAMPLE
+from edgeobs.logs.variety import SAMPLE, SAMPLES
 from edgeobs.logs.workloads import Workloads, key_of
 from edgeobs.series import SeriesTable
 from edgeobs.signals import (
@@ -229,9 +229,12 @@ class Logs:
     def _sample(self, found: Lines, rows: Int64s, template: Int64s) -> None:
         """A few lines of each template are looked at word by word."""
         variety, owner = self._evidence.variety, self._workloads.book.owner
-        stamped = self._workloads.book.stamped
+        stamped, sampled = self._workloads.book.stamped, self._workloads.sampled
         numbers = template[rows].astype(np.int32)
         few = rows[occurrences(numbers) + variety.sampled[numbers] < SAMPLE]
+        owners = owner[template[few]]
+        few = few[occurrences(owners) + sampled[owners] < SAMPLES]
+        np.add.at(sampled, owner[template[few]], 1)
         for row in few.tolist():
             number = int(template[row])
             miner = self._workloads.miners[int(owner[number])]

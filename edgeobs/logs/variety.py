@@ -23,6 +23,9 @@ PLACES = 6
 SAMPLE = 16
 """Lines of a template and tick that are looked at."""
 
+SAMPLES = 4096
+"""Lines of a workload and tick that are looked at."""
+
 _LEAST = 8  # lines, for a tick to tell anything
 _BINS = 16
 _MIDDLE = (np.arange(_BINS) + 0.5) / _BINS

@@ -30,8 +30,9 @@ class Workloads:
     """Miners by number. Bounded by ``settings.workloads``: past it the one longest unheard, if for an hour of
     intervals, makes room.
 
-    Columns by number: ``heard`` (tick of the last line), ``clock`` (ticks in which it could have been heard),
-    ``spoken`` (ticks in which it was), ``lines`` in this tick that were mined, ``source`` of the last line.
+    Columns by number: ``heard`` (tick of the last line), ``clock`` (ticks in which it could have been
+    heard), ``spoken`` (ticks in which it was), ``lines`` that were mined in this tick, and ``sampled``,
+    ``source`` of the last line.
 
     Parameters
     ----------
@@ -51,6 +52,7 @@ class Workloads:
         self.clock = np.zeros(0, np.int64)
         self.spoken = np.zeros(0, np.int64)
         self.lines = np.zeros(0, np.int64)
+        self.sampled = np.zeros(0, np.int64)
         self.evicted = 0  # templates, since start
         self._words, self._levels = Words(), Levels()
         self._forgotten, self._left = forgotten, left
@@ -72,7 +74,7 @@ class Workloads:
             self._free.append(self._given)
             self._given += 1
         number = self._free.pop()
-        for name in ("heard", "clock", "spoken", "lines"):
+        for name in ("heard", "clock", "spoken", "lines", "sampled"):
             setattr(self, name, grown(getattr(self, name), number + 1, 0))
             getattr(self, name)[number] = 0
         self.heard[number] = tick - 1  # until it is
@@ -109,7 +111,7 @@ class Workloads:
 
     def renew(self) -> None:
         """A new interval: everyone's share of the work is whole again."""
-        self.lines[:] = 0
+        self.lines[:] = self.sampled[:] = 0
         for number, miner in self.miners.items():
             young = self.spoken[number] < 10
             miner.renew(self.settings.workload_templates if young else self.settings.births)

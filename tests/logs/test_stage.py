@@ -1,6 +1,7 @@
 """The stage: lines of many workloads in, series and signs out; bounds, bad input, restarts."""
 
 import json
+import random
 from collections import Counter
 from itertools import pairwise
 from typing import Any
@@ -193,6 +194,28 @@ def test_a_parameter_that_suddenly_varies_is_told() -> None:
     assert sign.text == "cart: word 5 varies as it does not usually: login of root from <ip> port <num>"
     assert sign.score == pytest.approx(np.log10(100 / 2))
     assert sign.value == 1.0
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_log_that_does_not_change_tells_no_more_than_promised_of_each_kind(seed: int) -> None:
+    dice = random.Random(seed)
+    names = [f"{a}{b}" for a in "abcdefgh" for b in "abcdefgh"]
+    weights = [1 / (rank + 1) for rank in range(len(names))]
+    site = Site(Settings(returns=20, least=0.0, signs=1000))
+    alarms: Counter[str] = Counter()
+    silent: set[str] = set()
+    for _ in range(400):
+        lines = [
+            f"{name} of {dice.choice(names)} took {dice.randrange(99)} ms on {dice.choice(names[:3])}"
+            for name in dice.choices(names, weights, k=60)
+        ]
+        signs = [sign for sign in ticks(site, [batch(lines)]) if sign.score >= 1.3]
+        begun = {sign.text for sign in signs if sign.kind == "log silence"} - silent
+        silent = {sign.text for sign in signs if sign.kind == "log silence"}
+        kinds = {sign.kind for sign in signs if sign.kind != "log silence" or sign.text in begun}
+        alarms.update(kinds)
+    promised = 10**-1.3 * 400
+    assert all(alarms[kind] <= promised + 4 * promised**0.5 for kind in alarms), alarms
 
 
 def test_a_storm_costs_its_own_workload_alone() -> None:
