@@ -3,41 +3,14 @@
 import json
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import httpx
-from annotated_types import Ge, Gt, Le
 
 from edgeobs.logs.logql import logql
+from edgeobs.logs.settings import LokiSettings
 
 __all__ = ["Loki", "LokiError", "LokiSettings", "logql"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LokiSettings:
-    """Where the lines are that edgeobs does not keep."""
-
-    url: str = ""
-    """Base URL of Loki, such as ``http://loki:3100``; empty: lines are not fetched."""
-
-    tenant: str = ""
-    """Sent as ``X-Scope-OrgID``; empty: none, as a Loki without tenants wants it."""
-
-    token_file: Path | None = None
-    """File with a bearer token, read for every request."""
-
-    timeout_s: Annotated[float, Gt(0), Le(300)] = 5.0
-    """Seconds for connecting, for the first byte of an answer, and for all of it."""
-
-    lines: Annotated[int, Ge(1), Le(5000)] = 100
-    """Lines of one answer at most."""
-
-    answer_bytes: Annotated[int, Ge(1024), Le(100_000_000)] = 4_000_000
-    """Bytes of one answer at most; a longer one is an error."""
-
-    line_characters: Annotated[int, Ge(16), Le(100_000)] = 2000
-    """Characters of a line that are kept."""
 
 
 class LokiError(Exception):

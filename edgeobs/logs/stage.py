@@ -31,7 +31,6 @@ from edgeobs.signals import (
     Sign,
 )
 
-_RECEIVED = "edgeobs_log_lines_received_total"
 _DROPPED = "edgeobs_log_lines_dropped_total"
 _OTHER = "edgeobs_log_lines_other_total"
 _EVICTED = "edgeobs_log_templates_evicted_total"
@@ -45,7 +44,7 @@ class Logs:
     table
         Where series live. Only `admit` speaks to it.
     counts
-        Lines received, dropped (by reason) and counted as ``other`` (by reason); templates that made room.
+        Lines dropped (by reason) and counted as ``other`` (by reason); templates that made room.
     admit
         Gives the ids of series.
     heard
@@ -77,7 +76,6 @@ class Logs:
         """Take in the lines of one request."""
         self._roll(now_ns)
         n = len(batch.source)
-        self.counts[_RECEIVED,] += n
         if n == 0:
             return
         found = lines(batch, self.settings.line_bytes, self.counts)
