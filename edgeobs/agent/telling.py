@@ -10,7 +10,8 @@ from edgeobs.agent.windows import Windows
 from edgeobs.series import SeriesTable
 from edgeobs.signals import SECOND, Batch, Counts, Incident, Int32s, Scores
 from edgeobs.uplink.letters import of_incident, packed
-from edgeobs.uplink.queue import Letter, Queue, QueueError
+from edgeobs.uplink.parcel import Letter
+from edgeobs.uplink.queue import Queue, QueueError
 
 CHUNK = 500
 """Series that one summary's request holds."""

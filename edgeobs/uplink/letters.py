@@ -15,7 +15,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import SEVERITY_NUMBER_ERROR, SEVERITY
 
 from edgeobs.incidents import codec
 from edgeobs.signals import Incident
-from edgeobs.uplink.queue import Letter
+from edgeobs.uplink.parcel import Letter
 
 EVENT = "edgeobs.incident"
 _SCOPE, _PLOTS = "edgeobs.agent", "edgeobs.plots"

@@ -7,8 +7,7 @@ A parcel is a standard OTLP/HTTP request: any OTLP receiver may take it. Two hea
 
 import re
 from dataclasses import dataclass
-from typing import Literal
-from urllib.parse import quote, unquote
+from typing import Literal, NamedTuple
 
 Kind = Literal["incident", "window", "summary"]
 Lane = Literal["first", "rest"]
@@ -22,8 +21,21 @@ PATHS: dict[Kind, str] = {"incident": "/v1/logs", "window": "/v1/metrics", "summ
 PARCEL, KIND, LAST = "edgeobs-parcel", "edgeobs-kind", "edgeobs-last"
 """Names of the headers."""
 
+_UNSAFE, _QUOTED = re.compile(rb"[^A-Za-z0-9._-]"), re.compile(rb"%([0-9A-Fa-f]{2})")
 _QUEUE = re.compile(r"[0-9a-f]{32}")
 _MOST = 1 << 62
+
+
+class Letter(NamedTuple):
+    """What is to be told: a gzipped OTLP request.
+
+    ``key`` is what it is about: a newer letter of the same key takes the place of one that still waits.
+    """
+
+    kind: Kind
+    made_ns: int
+    body: bytes
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +59,7 @@ class Label:
 
     def text(self) -> str:
         """As the header has it."""
-        return f"{quote(self.node, safe='')}/{self.queue}/{self.lane}/{self.sequence}"
+        return f"{_quoted(self.node)}/{self.queue}/{self.lane}/{self.sequence}"
 
 
 def read_label(text: str) -> Label:
@@ -55,7 +67,7 @@ def read_label(text: str) -> Label:
     parts = text.split("/")
     if len(parts) != 4:
         raise ValueError(f"{PARCEL}: expected node/queue/lane/sequence, found {text!r:.100}")
-    node, queue, lane, sequence = unquote(parts[0]), *parts[1:]
+    node, queue, lane, sequence = _unquoted(parts[0]), *parts[1:]
     if not 0 < len(node) <= 253:
         raise ValueError(f"{PARCEL}: expected a node's name, found {node!r:.100}")
     if not _QUEUE.fullmatch(queue):
@@ -76,6 +88,18 @@ def read_kind(text: str, lane: Lane) -> Kind:
             return kind
     known = [kind for kind, own in LANES.items() if own == lane]
     raise ValueError(f"{KIND}: expected {' or '.join(known)} in lane {lane}, found {text!r:.100}")
+
+
+def _quoted(text: str) -> str:
+    """Percent-encoded as in a URL: the label is a header."""
+    return _UNSAFE.sub(lambda found: b"%%%02X" % found[0][0], text.encode()).decode("ascii")
+
+
+def _unquoted(text: str) -> str:
+    try:
+        return _QUOTED.sub(lambda found: bytes([int(found[1], 16)]), text.encode()).decode()
+    except UnicodeError:
+        raise ValueError(f"{PARCEL}: expected a node's name in UTF-8, found {text!r:.100}") from None
 
 
 Standing = Literal["new", "known", "gap"]

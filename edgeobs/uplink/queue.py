@@ -6,12 +6,11 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from edgeobs import sqlite
 from edgeobs.signals import SECOND, Counts
 from edgeobs.uplink.ballast import Ballast
-from edgeobs.uplink.parcel import LANES, Kind, Lane, Parcel
+from edgeobs.uplink.parcel import LANES, Kind, Lane, Letter, Parcel
 
 SCHEMA_VERSION = 1
 _SCHEMA = """
@@ -38,18 +37,6 @@ _DROPPED = "edgeobs_uplink_dropped_total"
 
 class QueueError(RuntimeError):
     """Nothing of what was asked has been done; the message names the file and the reason."""
-
-
-class Letter(NamedTuple):
-    """What is to be told: a gzipped OTLP request.
-
-    ``key`` is what it is about: a newer letter of the same key takes the place of one that still waits.
-    """
-
-    kind: Kind
-    made_ns: int
-    body: bytes
-    key: str = ""
 
 
 class Queue:

@@ -1,6 +1,7 @@
 """Empties the queue towards the core from one thread: incidents first, each parcel until it is taken."""
 
 import http.client
+import logging
 import random
 import ssl
 import threading
@@ -17,6 +18,8 @@ from edgeobs.uplink.parcel import KIND, LAST, PARCEL, PATHS, Label, Lane, Parcel
 from edgeobs.uplink.queue import Queue, QueueError
 from edgeobs.uplink.settings import Settings
 
+log = logging.getLogger("edgeobs.uplink")
+
 _LANES: tuple[Lane, ...] = ("first", "rest")
 _IDLE_S = 30.0  # looks at the queue so often though nobody said that there is anything
 
@@ -27,6 +30,7 @@ class Answer(NamedTuple):
     status: int
     last: str = ""
     retry_after: str = ""
+    error: str = ""  # why there was no answer
 
 
 class Sender:
@@ -68,8 +72,9 @@ class Sender:
         self._thread.start()
 
     def notify(self) -> None:
-        """There is something in the queue."""
-        self._wake.set()
+        """There may be something in the queue."""
+        if self.queue.bytes:
+            self._wake.set()
 
     def stop(self, within_s: float = 1.0) -> None:
         """Stop, in the middle of the queue if need be: what waits is on disk."""
@@ -108,7 +113,7 @@ class Sender:
         verdict = judge(answer.status)
         self.counts["edgeobs_uplink_requests_total", str(answer.status)] += 1
         if verdict == "again":
-            self.problem = f"HTTP {answer.status}" if answer.status else "the core cannot be reached"
+            self.problem = f"HTTP {answer.status}" if answer.status else answer.error or "no answer"
         elif verdict == "refused":
             self.problem = f"HTTP {answer.status} for {parcel.kind} {parcel.sequence}: it is left out"
             self.queue.refused(lane, parcel)
@@ -133,6 +138,9 @@ class Sender:
                 wait_s = self.step()
             except QueueError as error:
                 self.problem, wait_s = str(error), 5.0
+            except Exception as error:  # the thread must outlive whatever one moment brings
+                log.exception("a parcel was not sent")
+                self.problem, wait_s = f"{type(error).__name__}: {error}", 5.0
             if wait_s > 0:
                 self._wake.wait(wait_s)
 
@@ -152,9 +160,9 @@ class Wire:
             connection.request("POST", whole, body, {**self._headers(), **headers})
             response = connection.getresponse()
             response.read(65_536)
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException, ValueError) as error:
             self._close()
-            return Answer(0)
+            return Answer(0, error=f"{type(error).__name__}: {error}")
         found = response.headers
         if not response.isclosed():  # more than we read: the connection cannot carry another request
             self._close()

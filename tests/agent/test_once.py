@@ -21,8 +21,8 @@ from edgeobs.signals import SECOND, Counts, Principal
 from edgeobs.uplink import Settings
 from edgeobs.uplink.inbox import Inbox
 from edgeobs.uplink.letters import incidents, of_incident, packed
-from edgeobs.uplink.parcel import KIND, PARCEL, Label, read_kind, read_label
-from edgeobs.uplink.queue import Letter, Queue
+from edgeobs.uplink.parcel import KIND, PARCEL, Label, Letter, read_kind, read_label
+from edgeobs.uplink.queue import Queue
 from edgeobs.uplink.receive import Receiver
 from edgeobs.uplink.send import Answer, Sender
 from tests.agent.things import T0, make_incident, make_window
@@ -315,3 +315,20 @@ def test_bounds_of_the_inbox_hold_and_the_oldest_go(tmp_path: Path) -> None:
     assert len(inbox.windows("edge-1", 0, 1 << 62)) == 10
     assert counts["edgeobs_uplink_forgotten_total", "window"] == 20
     inbox.close()
+
+
+def test_a_way_that_cannot_be_taken_is_said_and_is_no_end(tmp_path: Path) -> None:
+    queue = Queue(tmp_path / "queue.sqlite", 1 << 20, Counts())
+    queue.put([summary(1)], T0)
+    for way, said in (
+        (Settings(url="http://127.0.0.1:1/x", timeout_s=5), "refused"),
+        (Settings(url="http://127.0.0.1:1/x", token_file=str(tmp_path / "none")), "No such file"),
+        (Settings(url="https://127.0.0.1:1/x", ca_file=str(tmp_path / "none")), "No such file"),
+        (Settings(url="http://127.0.0.1:port/x"), "port"),
+    ):
+        sender = Sender(queue, "edge-1", way, Counts())
+        sender.step()
+        assert said in sender.problem
+        assert not sender.link.up
+        assert queue.waiting()["summary"] == 1
+    queue.close()

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from edgeobs.signals import SECOND, Counts
-from edgeobs.uplink.queue import Letter, Queue, QueueError
+from edgeobs.uplink.parcel import Letter
+from edgeobs.uplink.queue import Queue, QueueError
 
 T0 = 1_700_000_000 * SECOND
 HOUR = 3600 * SECOND
