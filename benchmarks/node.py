@@ -18,7 +18,7 @@ from benchmarks.measure import Measure
 from edgeobs.node.collect import Collector
 from edgeobs.node.settings import Settings
 
-SCRAPES, QUICK = 60, 12
+SCRAPES, QUICK = 60, 8
 STARTS_S = 30.0
 THEIRS = shutil.which("prometheus-node-exporter") or shutil.which("node_exporter")
 

@@ -160,7 +160,7 @@ def test_a_mount_that_hangs_costs_itself_alone(tmp_path: Path, monkeypatch: pyte
         return real(place)
 
     monkeypatch.setattr(os, "statvfs", hanging)
-    source, machine = filesystems.Filesystems(within_s=1.0), host("raspberry", tmp_path)
+    source, machine = filesystems.Filesystems(within_s=2.0), host("raspberry", tmp_path)
     stuck = "edgeobs.node.filesystem.stuck"
     before = threading.active_count()
     for _ in range(3):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -26,6 +27,7 @@ from edgeobs.node.settings import Health, Settings
 from edgeobs.node.sources import system
 from edgeobs.node.sources.table import Source
 from tests.node.boards import unpack, write
+from tests.waiting import wait
 
 HERE = Host(Settings())
 LONG = Settings(within_s=10.0)
@@ -162,25 +164,48 @@ def test_who_this_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert named["k8s.cluster.name"] == "c"
 
 
-def test_collects_every_interval_until_told_to_stop() -> None:
+class Waits(threading.Event):
+    """An event that does not wait, but notes for how long it was asked to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.asked.append(timeout or 0.0)
+        return self.is_set()
+
+
+def test_collects_and_waits_for_what_is_left_of_the_interval() -> None:
     bodies: list[bytes] = []
-    stop = threading.Event()
+    stop = Waits()
 
     def put(body: bytes) -> None:
         bodies.append(body)
         if len(bodies) == 3:
             stop.set()
 
-    collect(Collector(Settings(interval_s=0.1)), put, stop)
+    collect(Collector(Settings(interval_s=600.0, within_s=10.0)), put, stop)
+    assert len(bodies) == len(stop.asked) == 3
+    first, second, third = stop.asked
+    assert 0 < first <= 600 < second <= 1200 < third <= 1800  # each is due an interval after the one before
     times = []
     for body in bodies:
-        request = ExportMetricsServiceRequest()
-        request.ParseFromString(body)
-        metric = request.resource_metrics[0].scope_metrics[0].metrics[0]
+        metric = ExportMetricsServiceRequest.FromString(body).resource_metrics[0].scope_metrics[0].metrics[0]
         times.append(metric.sum.data_points[0].time_unix_nano)
-    assert len(times) == 3
-    assert times[1] - times[0] >= 0.09e9
-    assert times[2] - times[1] >= 0.09e9
+    assert times == sorted(set(times))
+
+
+def test_a_collection_that_took_too_long_is_not_made_up_for() -> None:
+    late, stop = threading.Event(), Waits()
+
+    def put(_: bytes) -> None:
+        late.wait(0.15)
+        if len(stop.asked) == 2:
+            stop.set()
+
+    collect(Collector(Settings(interval_s=0.1, within_s=10.0)), put, stop)
+    assert [asked <= 0 for asked in stop.asked] == [True] * 3  # the next at once, and no more than that
 
 
 def test_as_a_program_it_sends_and_ends_on_sigterm(
@@ -203,3 +228,37 @@ def test_as_a_program_it_sends_and_ends_on_sigterm(
     assert (
         began["edgeobs.node.requests"] > began["system.cpu.time"]
     )  # this process is younger than the machine
+
+
+def test_as_a_program_it_is_scraped_under_either_names(tmp_path: Path) -> None:
+    root = unpack("server", tmp_path)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    more = [f"--root={root}", "--url=", f"--listen={address}", "--interval=0.2"]
+    for names, wanted in (
+        ([], "system_cpu_time_seconds_total"),
+        (["--node-exporter-names"], "node_cpu_seconds_total"),
+    ):
+        with subprocess.Popen([sys.executable, "-m", "edgeobs.node", *more, *names]) as child:
+            try:
+                wait(lambda: wanted in httpx.get(f"http://{address}/metrics").text, "it is scraped")  # noqa: B023
+                text = httpx.get(f"http://{address}/metrics").text
+                child.send_signal(signal.SIGTERM)
+                assert child.wait(20) == 0
+            finally:
+                child.kill()
+        assert 'edgeobs_node_source_up{reason="absent",source="wear"} 0.0' in text
+        assert "hw_host_energy_joules_total" in text
+
+
+def test_a_program_that_has_nothing_to_do_says_so() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "edgeobs.node", "--url="],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "no --url, --listen or --conditions" in done.stderr
