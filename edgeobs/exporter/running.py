@@ -31,7 +31,7 @@ class Running:
     def __init__(self, exporter: "Exporter", folder: Path | str | None) -> None:
         self._exporter = exporter
         self._duties: list[Callable[[], None]] = []  # what the leader does
-        self._done = 0  # of these, by this process
+        self._begun_duties: set[int] = set()  # of these, by this process
         self._workers: Workers | None = None
         self._started = threading.Lock()
         self._server: WSGIServer | None = None
@@ -92,15 +92,16 @@ class Running:
 
     def _beat(self) -> None:
         """Begin what a leader does; what fails (the port is still another's) is tried again."""
-        while self._done < len(self._duties) and not self._closed:
+        for number, begin in enumerate(self._duties):
+            if number in self._begun_duties or self._closed:
+                continue
             try:
-                self._duties[self._done]()
+                begin()
+                self._begun_duties.add(number)
             except OSError as error:
                 if str(error) != self._told:
                     self._told = str(error)
                     warn("%s: will be tried again: %s", self._exporter.service, error)
-                return
-            self._done += 1
 
     def before_fork(self) -> None:
         """Note what was counted so far."""
@@ -119,7 +120,7 @@ class Running:
         if self._server is not None:  # the parent's; a copy would keep the port when the parent has ended
             self._server.socket.close()
             self._server = None
-        self._pusher, self._done = None, 0
+        self._pusher, self._begun_duties = None, set()
         if self._workers is None or self._closed:
             return
         try:

@@ -43,6 +43,7 @@ class Workers:
         self._fork: Snapshot | None = None  # what this process had from its parent
         self._point: Snapshot | None = None  # what a child will have from this one
         self._writing = threading.Lock()
+        self._held = False  # for a fork
         self._share: Share | None = None
         self._failed = ""
         self._pid = 0
@@ -97,6 +98,7 @@ class Workers:
     def after_fork(self) -> None:
         """Go on, in the process that forked."""
         if self._held:
+            self._held = False
             self._writing.release()
 
     def forked(self) -> None:
@@ -106,7 +108,7 @@ class Workers:
         self._share.leave()  # closes the copies of the parent's locks, which the parent still holds
         self._share = None
         self._fork, self._point = self._point, None
-        self._writing = threading.Lock()
+        self._writing, self._held = threading.Lock(), False
         self.start()
 
     def stop(self) -> None:

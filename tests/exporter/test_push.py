@@ -1,6 +1,7 @@
 """Pushing: what arrives, what waits while the server is away, and what is given up."""
 
 import gzip
+import socket
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
@@ -280,6 +282,20 @@ def test_of_several_workers_one_pushes_for_all(server: Server, tmp_path: Path) -
     wait(lambda: len(server.taken) > before, "the other one did not take over")
     workers[1].close()
     assert set(server.values("dev_beats")[1:]) == {8}
+
+
+def test_a_port_that_cannot_be_had_does_not_keep_workers_from_pushing(server: Server, tmp_path: Path) -> None:
+    exporter = Exporter("dev", process=False, share=tmp_path / "share")
+    exporter.counter("dev_beats_total", "Beats.").inc(4)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        exporter.serve(port, "127.0.0.1")
+        exporter.push(server.url, every_s=3600)
+        wait(lambda: server.values("dev_beats") == [4], "nothing was pushed")
+    wait(lambda: httpx.get(f"http://127.0.0.1:{port}").status_code == 200, "it did not try again")
+    exporter.close()
 
 
 PROGRAM = """
