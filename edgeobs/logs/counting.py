@@ -1,9 +1,11 @@
 """Lines counted by pod, interval, severity and template; what of it becomes series."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeobs.logs.settings import Settings
 from edgeobs.signals import (
@@ -12,7 +14,9 @@ from edgeobs.signals import (
     Admit,
     Counts,
     Identity,
+    Int8s,
     Int32s,
+    Int64s,
     Kind,
     Points,
     Principal,
@@ -26,6 +30,7 @@ OTHER = "other"
 _DROPPED = "edgeobs_log_lines_dropped_total"
 _NOT_YET = -2
 _REFUSED = -1
+_ROWS = 200_000  # of all pods together, past which no more templates are watched; some 250 bytes each
 _CANDIDATES = 4  # times as many templates are watched for a second interval as may have series
 
 
@@ -58,12 +63,6 @@ class _Pod:
         self.closed = -1  # intervals up to this one are over
         self.seated = 0  # rows that are
 
-    def drop(self, key: tuple[str, int]) -> int:
-        """Forget a row; its series, or a negative number."""
-        row = self.rows.pop(key)
-        self.seated -= row.seated
-        return row.series
-
 
 class _Asking(NamedTuple):
     pod: _Pod
@@ -93,6 +92,7 @@ class Counting:
         self._pods: dict[tuple[int, Source], _Pod] = {}
         self._series: dict[int, _Row] = {}
         self._due_ns = 1 << 63
+        self._rows = 0
 
     def take(
         self, principal: Principal, source: Source, interval: int, tallies: Sequence[Tally], now_ns: int
@@ -156,8 +156,9 @@ class Counting:
         """Whether a template has a series of its own, from the second interval on in which it is heard."""
         row = pod.rows.get(key)
         if row is None:
-            if len(pod.rows) < _CANDIDATES * (self.settings.source_series + len(SEVERITIES)):
-                pod.rows[key] = _Row(interval)
+            most = _CANDIDATES * (self.settings.source_series + len(SEVERITIES))
+            if len(pod.rows) < most and self._rows < _ROWS:
+                self._new_row(pod, key, interval)
             return False
         row.last = max(row.last, interval)
         if not row.seated and interval > row.first and pod.seated < self.settings.source_series:
@@ -165,10 +166,21 @@ class Counting:
             pod.seated += 1
         return row.seated
 
+    def _new_row(self, pod: _Pod, key: tuple[str, int], interval: int) -> _Row:
+        row = pod.rows[key] = _Row(interval)
+        self._rows += 1
+        return row
+
+    def _drop(self, pod: _Pod, key: tuple[str, int]) -> None:
+        row = pod.rows.pop(key)
+        pod.seated -= row.seated
+        self._series.pop(row.series, None)
+        self._rows -= 1
+
     def _add(self, ask: _Asking, bucket: _Bucket, key: tuple[str, int], lines: int) -> None:
         row = ask.pod.rows.get(key)
         if row is None:
-            row = ask.pod.rows[key] = _Row(ask.interval)
+            row = self._new_row(ask.pod, key, ask.interval)
         row.last = max(row.last, ask.interval)
         if row.series < 0 and row.asked < ask.interval:
             row.asked = ask.interval
@@ -191,9 +203,31 @@ class Counting:
             pod.closed = interval
             for key, row in list(pod.rows.items()):
                 if interval - row.last > self._quiet:
-                    self._series.pop(pod.drop(key), None)
+                    self._drop(pod, key)
                 elif row.series >= 0 and (key in lines or row.first < interval):
                     found.append((row.series, interval, lines.get(key, 0)))
         if pod.rows and not pod.buckets and now_ns - (pod.closed + 1) * self._span > self._quiet * self._span:
             for key in list(pod.rows):
-                self._series.pop(pod.drop(key), None)
+                self._drop(pod, key)
+
+
+def tallied(
+    source: Int32s, interval: Int64s, template: Int64s, severity: Int8s
+) -> Iterator[tuple[int, int, list[tuple[int, int, int]]]]:
+    """Rows counted: for each source and interval (template, severity, how many had both)."""
+    columns = np.stack([source, interval, template, severity]).astype(np.int64)
+    columns = columns[:, np.lexsort(columns[::-1])]
+    starts = _begins(columns)
+    many = np.diff(np.r_[starts, columns.shape[1]])
+    groups = columns[:, starts]
+    runs = _begins(groups[:2])
+    for begin, end in pairwise([*runs.tolist(), groups.shape[1]]):
+        told = groups[2, begin:end].tolist(), groups[3, begin:end].tolist(), many[begin:end].tolist()
+        yield int(groups[0, begin]), int(groups[1, begin]), list(zip(*told, strict=True))
+
+
+def _begins(ordered: NDArray[np.int64]) -> Int64s:
+    """Where a column differs from the one before."""
+    if ordered.shape[1] == 0:
+        return np.zeros(0, np.int64)
+    return np.flatnonzero(np.r_[True, (ordered[:, 1:] != ordered[:, :-1]).any(axis=0)])

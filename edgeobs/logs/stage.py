@@ -1,6 +1,6 @@
 """`Logs`: lines in, samples of series and signs out."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from edgeobs.columns import occurrences
 from edgeobs.logs import kept
 from edgeobs.logs.body import Lines, lines
 from edgeobs.logs.book import NOBODY, Template
-from edgeobs.logs.counting import Counting
+from edgeobs.logs.counting import Counting, tallied
 from edgeobs.logs.evidence import Evidence, First
 from edgeobs.logs.miner import OTHER
 from edgeobs.logs.settings import Settings
@@ -248,29 +248,8 @@ class Logs:
         severity: Int8s,
         now_ns: int,
     ) -> None:
-        if len(rows) == 0:
-            return
-        keys = np.stack([batch.source[rows], interval[rows], template[rows], severity[rows]])
-        groups, many = _grouped(keys)
         ids = self._workloads.book.ids
-        for source, number, begin, end in _runs(groups):
-            columns = (groups[2, begin:end].tolist(), groups[3, begin:end].tolist(), many[begin:end].tolist())
-            tallies = [(ids[t] if t >= 0 else "", s, n) for t, s, n in zip(*columns, strict=True)]
+        columns = batch.source[rows], interval[rows], template[rows], severity[rows]
+        for source, number, groups in tallied(*columns):
+            tallies = [(ids[t] if t >= 0 else "", s, n) for t, s, n in groups]
             self._counting.take(batch.principal, batch.sources[source], number, tallies, now_ns)
-
-
-def _grouped(columns: NDArray[np.int64]) -> tuple[NDArray[np.int64], Int64s]:
-    """Distinct columns in lexical order, and how often each occurs."""
-    order = np.lexsort(columns[::-1])
-    ordered = columns[:, order]
-    new = np.r_[True, (ordered[:, 1:] != ordered[:, :-1]).any(axis=0)]
-    starts = np.flatnonzero(new)
-    return ordered[:, starts], np.diff(np.r_[starts, ordered.shape[1]])
-
-
-def _runs(groups: NDArray[np.int64]) -> Iterator[tuple[int, int, int, int]]:
-    """(first row's value, second's, begin, end) of runs in which both are the same."""
-    new = np.r_[True, (groups[:2, 1:] != groups[:2, :-1]).any(axis=0)]
-    starts = np.flatnonzero(new).tolist()
-    for begin, end in zip(starts, [*starts[1:], groups.shape[1]], strict=True):
-        yield int(groups[0, begin]), int(groups[1, begin]), begin, end

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeobs.logs import Settings
+from edgeobs.logs import Settings, counting
 from edgeobs.signals import SECOND, Identity, LogBatch, Sign
 from tests.logs.making import T0, Site, batch, source
 
@@ -265,6 +265,22 @@ def test_births_workloads_and_pods_are_bounded_and_what_is_left_out_is_counted()
     assert site.counts["edgeobs_log_lines_dropped_total", "sources"] == 5
     templates = {dict(identity.labels).get("template") for identity in site.admitted}
     assert len(templates - {None, "other"}) == 1
+
+
+def test_what_is_kept_to_count_is_bounded_and_goes_with_the_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "_ROWS", 20)
+    site = Site(Settings(quiet_s=100))
+    for pod in range(10):
+        lines = [f"{word} happened" for word in "abcdefgh"]
+        site.take(*[batch(lines, of=source("cart", pod=f"cart-{pod}"))] * 2)
+    inside = site.logs._counting
+    assert inside._rows == sum(len(pod.rows) for pod in inside._pods.values()) <= 20 + 2 * 10
+    site.logs.close(site.now_ns + 20 * SECOND)
+    site.now_ns += 200 * SECOND
+    site.take(batch(["x"], of=source("pay")))
+    site.logs.close(site.now_ns + 20 * SECOND)
+    assert [pod.source for pod in inside._pods.values()] == [source("pay")]
+    assert inside._rows == len(inside._series) == 2
 
 
 def test_a_series_table_without_room_costs_series_and_nothing_else() -> None:
