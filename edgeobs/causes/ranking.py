@@ -56,7 +56,7 @@ def rank(
     wholes = _wholes(found, strong, first, settings)
     candidates = [
         *_pods(found, wholes, first),
-        *(_group(each, found, first, settings) for each in wholes if len(each.seen) != 1),
+        *(_group(each, found, first, settings) for each in wholes),
         *_links(ways, first, settings),
     ]
     return _compared([each for each in candidates if each.score > 0], settings)
@@ -142,16 +142,16 @@ def _most(decades: Mapping[Resource, float]) -> tuple[Resource, ...]:
 
 
 def _group(whole: Whole, found: Blames, first_ns: int, settings: Settings) -> Candidate:
-    """It pays for those that are calm, and for claiming more; not where all it has is its own."""
-    score, clues = whole.kept, list(whole.own)
-    if whole.seen:
+    """What is its own; of several witnesses also theirs, less what calm ones and the larger claim cost."""
+    score, clues, witnesses = whole.kept, list(whole.own), whole.seen if len(whole.seen) > 1 else ()
+    if witnesses:
         costs = settings.wide_costs * (2 if whole.kind == "zone" else 1)
         calm = len(whole.members) - len(whole.ill)
-        score += _alike([found[place].total for place in whole.seen]) - costs - calm * settings.calm_costs
-        theirs = [clue for place in whole.seen for clue in found[place].clues]
+        score += _alike([found[place].total for place in witnesses]) - costs - calm * settings.calm_costs
+        theirs = [clue for place in witnesses for clue in found[place].clues]
         clues += sorted(theirs, key=lambda clue: (-clue.decades, clue.onset_ns, clue.text))
     after = min(clue.onset_ns for clue in clues) - first_ns
-    told = Told(after_ns=after, ill=whole.seen, of=len(whole.members))
+    told = Told(after_ns=after, ill=witnesses, of=len(whole.members))
     return Candidate(whole.kind, whole.place, score, tuple(clues), told)
 
 

@@ -81,6 +81,11 @@ def test_a_node_is_not_named_for_one_pod_that_makes_it_busy(site: Site) -> None:
     assert "it explains what is seen of edge-2" in first.reason
 
 
+def test_a_node_that_is_worse_than_its_one_ill_pod_is_the_cause(site: Site) -> None:
+    first, second, *_ = rank([clue("edge-2", 12), clue("pay-1", 3)], *site)
+    assert (first.name(), second.name()) == ("node edge-2", "pay-1")
+
+
 def test_a_node_with_news_of_its_own_and_calm_pods_is_the_cause(site: Site) -> None:
     assert names([clue("edge-2", 7)], site) == ["node edge-2"]
 
