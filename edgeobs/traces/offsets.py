@@ -45,7 +45,12 @@ class Offsets:
         return known
 
     def _make(self, caller: int, callee: int, principal: Principal, now_ns: int) -> int:
-        place = self.units.nodes[callee]
-        labels = (("caller_node", self.units.nodes[caller].node),)
+        by, place = self.units.nodes[caller], self.units.nodes[callee]
+        said = (
+            ("caller_cluster", by.cluster if by.cluster != place.cluster else ""),
+            ("caller_node", by.node),
+            ("caller_zone", by.zone if by.zone != place.zone else ""),
+        )
+        labels = tuple((key, value) for key, value in said if value)
         source = Source((("k8s.node.name", place.node),), place)
         return self.admit(principal, Identity(source, _NAME, labels, Kind.GAUGE, "s"), now_ns)

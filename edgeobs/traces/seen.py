@@ -104,9 +104,9 @@ class Seen:
         """For people."""
         labels = dict(self.units.labels_of(unit))
         if unit % 4 >= Family.EDGE:
-            return f"{labels.get('caller', 'outside')} → {labels['callee']}"
+            return f"{labels.get('caller', 'outside')} → {labels.get('callee', 'unknown')}"
         name = self.units.name(self.units.source_of(unit))
-        return f"{name} {labels['operation']}" if unit % 4 == Family.OPERATION else name
+        return f"{name} {labels.get('operation', '')}" if unit % 4 == Family.OPERATION else name
 
 
 def _without(found: Sketch, gone: Int64s) -> Sketch:

@@ -32,7 +32,7 @@ from edgeobs.traces.settings import Settings
 from edgeobs.traces.sketch import Summary
 from edgeobs.traces.state import dumped, loaded
 from edgeobs.traces.tally import Interval, Tally
-from edgeobs.traces.units import Family, Units
+from edgeobs.traces.units import Family, Resolved, Units
 
 _TOGETHER = 8192  # spans that are worth a step of the join at once
 _LOOK_NS = SECOND  # and how long fewer wait for that
@@ -149,6 +149,7 @@ class Traces:
         pending, self._pending = self._pending or [Spans.none()], []
         spans = Spans.joined(pending)
         came_ns = int(spans.came_ns.min(initial=now_ns))
+        self.units.heard(Resolved(spans.source, spans.operation, spans.told), now_ns)
         found = self.join.step(spans, now_ns)
         for reason, number in (("duplicate", found.duplicates), ("orphan", found.orphans)):
             if number:

@@ -4,7 +4,7 @@ A unit is the number of one of them in its register, times four, plus its `Famil
 """
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -81,6 +81,12 @@ class Units:
         self.sources.heard(number[number >= 0], now_ns)
         return Resolved(source, self._operations(batch, source, now_ns), self._told(batch, source, now_ns))
 
+    def heard(self, spans: Resolved, now_ns: int) -> None:
+        """These are remembered from now on, and what they are of must be as long as they are."""
+        registers: tuple[Register[Any], ...] = self.sources, self.operations, self.edges
+        for register, numbers in zip(registers, spans, strict=True):
+            register.heard(numbers[numbers >= 0], now_ns)
+
     def edges_of(self, caller: Int32s, callee: Int32s, now_ns: int) -> Int32s:
         """The edge of each pair of sources (caller −1: from outside), −1 where there is no room."""
         pair = (caller.astype(np.int64) + 1) << 32 | callee
@@ -121,10 +127,12 @@ class Units:
             return ()
         if family == Family.OPERATION:
             _, name, kind = self.operations[number]
-            return ("operation", name), ("span_kind", _KINDS[kind])
+            named = (("operation", name),) if name else ()
+            return (*named, ("span_kind", _KINDS[kind]))
         edge = self.edges[number]
+        told = "caller" if edge.told else ""
         said = (("callee", edge.callee), ("caller", edge.caller), ("caller_node", edge.caller_node))
-        return tuple((key, value) for key, value in said if value)
+        return tuple((key, value) for key, value in (*said, ("seen_from", told)) if value)
 
     def forget(self, since_ns: int) -> tuple[set[int], set[int]]:
         """Let go of what was not heard since then: units, and nodes, whose numbers may become others'."""

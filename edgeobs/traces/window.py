@@ -130,6 +130,7 @@ class Window:
     def add(self, key: UInt64s, facts: Int64s, now_ns: int) -> Bools:
         """Remember spans (n) with facts (n, width); false where one was seen before."""
         if not self._new.used:
+            self.pass_time(now_ns)  # for the older generation
             self._since_ns = now_ns
         elif 2 * (self._new.used + len(key)) > self.limit:
             self._turn(now_ns)

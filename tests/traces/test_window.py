@@ -68,6 +68,15 @@ def test_after_a_long_pause_nothing_is_left() -> None:
     assert not window.find(key)[0].any()
 
 
+def test_what_is_old_goes_though_nothing_came_since() -> None:
+    window = Window(10**6, 10, 1)
+    key = np.array([5], np.uint64)
+    window.add(key, np.zeros((1, 1), np.int64), 100)
+    window.pass_time(110)  # the generation is the older one now, and the newer is empty
+    window.add(key[:0], np.zeros((0, 1), np.int64), 1000)
+    assert not window.find(key)[0].any()
+
+
 def test_more_than_there_is_room_for_push_the_oldest_out() -> None:
     window, keys = Window(2000, 10**9, 1), np.random.default_rng(2).integers(0, 2**64, 10_000, np.uint64)
     for start in range(0, 10_000, 500):
