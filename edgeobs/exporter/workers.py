@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 BEAT_S = 1.0
 """How often a worker writes down what it has counted: what a kill -9 may lose, and how old others' are."""
 
+REST, LONGEST_S = 50.0, 30.0
+"""It rests so many times as long as writing took the processor, but no longer than that."""
+
 
 class Workers:
     """This process among the others.
@@ -123,9 +126,13 @@ class Workers:
 
     def _run(self) -> None:
         stopping, share = self._stopping, self._share
+        due = 0.0
         while share is not None and not stopping.wait(BEAT_S):
             try:
-                self.publish()
+                if time.monotonic() >= due:
+                    before = time.thread_time()
+                    self.publish()
+                    due = time.monotonic() + min(REST * (time.thread_time() - before), LONGEST_S) - BEAT_S
                 with self._writing:  # no fork in the middle of it, or the child would have a copy of the lock
                     leads = share.lead()
                 if leads:
