@@ -15,7 +15,7 @@ from edgeobs.config import Config
 from edgeobs.ingest import naming
 from edgeobs.ingest.body import plain
 from edgeobs.ingest.decoders import Decoders
-from edgeobs.ingest.delivery import Delivery, Format, Receipt, Unavailable
+from edgeobs.ingest.delivery import Delivery, Format, LogFormat, Receipt, SpanFormat, Unavailable
 from edgeobs.keep import Keeper
 from edgeobs.node.readings import Reading
 from edgeobs.pipeline import Outputs
@@ -23,6 +23,16 @@ from edgeobs.signals import Counts, Points, Principal
 
 Read = Callable[[], Sequence[Any]]
 """What of this machine is new: readings (`node.readings`)."""
+
+_LOGS = ("edgeobs_log_records_received_total", "edgeobs_log_records_rejected_total")
+_SPANS = ("edgeobs_spans_received_total", "edgeobs_spans_rejected_total")
+STREAMS: dict[str, tuple[str, str]] = {
+    "logs_proto": _LOGS,
+    "logs_json": _LOGS,
+    "spans_proto": _SPANS,
+    "spans_json": _SPANS,
+}
+"""Formats of logs and spans → what counts those taken, and those refused."""
 
 _SCRAPES = "edgeobs_agent_scrapes_total"
 
@@ -144,6 +154,8 @@ class Agent:
         delivery: Delivery = waiting.delivery
         try:
             body = cast("bytes", plain(delivery, self._config.server))
+            if delivery.format in STREAMS:
+                return self._streamed(delivery, body, now_ns)
             form = cast("Format", delivery.format)
             points = self._taken(self._decoders.decode(form, body, delivery.principal, now_ns), form)
         except Exception as error:  # noqa: BLE001  whatever it is, it is the sender's
@@ -152,6 +164,18 @@ class Agent:
         parts.append(points)
         scalars, shapes = len(points.series), len(points.distributions.series)
         return Receipt(scalars + shapes, points.rejected, scalars, shapes, points.exemplars)
+
+    def _streamed(self, delivery: Delivery, body: bytes, now_ns: int) -> Receipt:
+        """Logs or spans: the pipeline's streams take them now, the step that comes makes series of them."""
+        form = cast("LogFormat | SpanFormat", delivery.format)
+        batch = self._decoders.stream(form, body, delivery.principal, now_ns)
+        received, refused = STREAMS[form]
+        accepted = len(batch.source)
+        self.counts[received, form] += accepted
+        for reason, number in batch.rejected.items():
+            self.counts[refused, reason] += number
+        self.core.pipeline.streams.take(batch, now_ns)
+        return Receipt(accepted, batch.rejected)
 
     def _taken(self, points: Points, protocol: str) -> Points:
         number = len(points.series) + len(points.distributions.series)

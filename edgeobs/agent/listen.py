@@ -17,7 +17,16 @@ import httptools
 from edgeobs.ingest import answers
 from edgeobs.ingest.answers import JSON, PROTOBUF, TEXT, Answer, NotUnderstood, TooSlow
 from edgeobs.ingest.auth import Auth
-from edgeobs.ingest.delivery import Delivery, Encoding, Format, Overloaded, Receipt, TooLarge, Unavailable
+from edgeobs.ingest.delivery import (
+    AnyFormat,
+    Delivery,
+    Encoding,
+    Overloaded,
+    Receipt,
+    Signal,
+    TooLarge,
+    Unavailable,
+)
 from edgeobs.ingest.errors import Malformed
 from edgeobs.ingest.settings import Settings
 from edgeobs.signals import Counts
@@ -25,7 +34,13 @@ from edgeobs.signals import Counts
 MOST_CONNECTIONS = 64
 _HEADER_BYTES = 16_384
 _CHUNK = 65_536
-_FORMATS: dict[str, Format] = {PROTOBUF: "otlp_proto", JSON: "otlp_json"}
+_ROUTES: dict[str, tuple[Signal, str, dict[str, AnyFormat]]] = {
+    "/v1/metrics": ("metrics", "otlp_http", {PROTOBUF: "otlp_proto", JSON: "otlp_json"}),
+    "/v1/logs": ("logs", "otlp_http_logs", {PROTOBUF: "logs_proto", JSON: "logs_json"}),
+    "/v1/traces": ("traces", "otlp_http_traces", {PROTOBUF: "spans_proto", JSON: "spans_json"}),
+}
+"""Path → signal, what its requests are counted as, and content type → format."""
+
 _ENCODINGS: dict[str, Encoding] = {"": "identity", "identity": "identity", "gzip": "gzip", "zstd": "zstd"}
 _REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 413: "Content Too Large"}
 
@@ -154,9 +169,9 @@ class Listener:
             answer = answers.otlp_refusal(answers.refusal(error), _kind(request))
             keep = request.whole
             if isinstance(error, Overloaded):
-                self._counts["edgeobs_queue_shed_total", "otlp_http"] += 1
+                self._counts["edgeobs_queue_shed_total", _counted(request)] += 1
         if method != "GET":
-            self._counts["edgeobs_requests_total", "otlp_http", str(answer.status)] += 1
+            self._counts["edgeobs_requests_total", _counted(request), str(answer.status)] += 1
         connection.settimeout(self._settings.body_timeout_s)
         connection.sendall(_wire(answer, keep=keep))
         return keep
@@ -190,27 +205,27 @@ class Listener:
         return True
 
     def _answer(self, method: str, request: _Request, peer: str) -> Answer:
-        path = urlsplit(request.url.decode("latin-1")).path
+        path = _path(request)
         if method == "GET" and path in self._look:
             return Answer(200, TEXT, self._look[path]().encode())
-        if method != "POST" or path != "/v1/metrics":
-            return Answer(404, TEXT, b"only POST /v1/metrics is taken here\n")
+        if method != "POST" or path not in _ROUTES:
+            return Answer(404, TEXT, f"POST {', '.join(_ROUTES)}, nothing else\n".encode())
+        signal, counted, formats = _ROUTES[path]
         authorization = request.headers.get(b"authorization", b"").decode("latin-1")
         principal = self._auth.identify(peer, authorization, "", time.monotonic())
         kind = _kind(request)
-        if kind not in _FORMATS:
+        if kind not in formats:
             raise NotUnderstood(f"content-type {kind!r:.60}: expected {PROTOBUF} or {JSON}")
         squeezed = request.headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
         encoding = _ENCODINGS.get(squeezed)
         if encoding is None:
             raise NotUnderstood(f"content-encoding {squeezed!r:.60}: expected gzip, zstd or none")
-        self._counts["edgeobs_request_bytes_total", "otlp_http"] += len(request.body)
+        self._counts["edgeobs_request_bytes_total", counted] += len(request.body)
         if self._stopping.is_set():
             raise Unavailable("the agent is stopping")
         body = bytes(request.body)
-        return answers.otlp_answer(
-            self._take(Delivery(_FORMATS[kind], body, encoding, principal, time.time_ns())), kind
-        )
+        receipt = self._take(Delivery(formats[kind], body, encoding, principal, time.time_ns()))
+        return answers.otlp_answer(receipt, kind, signal)
 
 
 def _feed(parser: httptools.HttpRequestParser, part: bytes) -> None:
@@ -220,6 +235,14 @@ def _feed(parser: httptools.HttpRequestParser, part: bytes) -> None:
         if isinstance(error.__context__, answers.EXPECTED):
             raise error.__context__ from None
         raise
+
+
+def _counted(request: _Request) -> str:
+    return _ROUTES.get(_path(request), _ROUTES["/v1/metrics"])[1]
+
+
+def _path(request: _Request) -> str:
+    return urlsplit(request.url.decode("latin-1")).path
 
 
 def _kind(request: _Request) -> str:

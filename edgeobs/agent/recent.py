@@ -1,6 +1,7 @@
 """The last samples of every series, as they were scored: what a raw window around an anomaly is cut from."""
 
 from collections import deque
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from edgeobs.signals import Batch, Floats, Int32s, Int64s
 
+_LOOK_BACK = 3  # batches, for one of the same series
 _HEAD_BYTES = 400  # of a batch, besides its columns
 
 
@@ -44,12 +46,10 @@ class Recent:
         first = int(batch.time_ns[0])
         if (batch.time_ns == first).all():
             time = first
-        series = batch.series
-        if self._kept and np.array_equal(self._kept[-1].series, series):
-            series = self._kept[-1].series
+        series = self._shared(batch.series)
         with np.errstate(over="ignore"):  # beyond float32: infinite
             kept = _Kept(series, time, batch.value.astype(np.float32))
-        self.bytes += self._size(kept, self._kept[-1] if self._kept else None)
+        self.bytes += self._size(kept, shared=series is not batch.series)
         self._kept.append(kept)
         while self.bytes > self.limit_bytes and self._kept:
             self._forget()
@@ -69,14 +69,20 @@ class Recent:
         series, times, values = (np.concatenate(column) for column in zip(*parts, strict=True))
         return Samples(series, times, values)
 
+    def _shared(self, series: Int32s) -> Int32s:
+        """The same series as a batch or two before, where they are the same: logs and spans come between."""
+        for kept in islice(reversed(self._kept), _LOOK_BACK):
+            if np.array_equal(kept.series, series):
+                return kept.series
+        return series
+
     def _forget(self) -> None:
         gone = self._kept.popleft()
-        self.bytes -= self._size(gone, None)
-        if self._kept and self._kept[0].series is gone.series:
-            self.bytes += gone.series.nbytes  # the next one holds them now
+        # Who shares them is at most so far behind as was looked back: the next of these holds them now.
+        held = any(kept.series is gone.series for kept in islice(self._kept, _LOOK_BACK))
+        self.bytes -= self._size(gone, shared=held)
 
     @staticmethod
-    def _size(kept: _Kept, before: _Kept | None) -> int:
-        shared = before is not None and before.series is kept.series
+    def _size(kept: _Kept, *, shared: bool) -> int:
         time = 0 if isinstance(kept.time_ns, int) else kept.time_ns.nbytes
         return _HEAD_BYTES + kept.value.nbytes + time + (0 if shared else kept.series.nbytes)

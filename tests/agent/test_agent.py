@@ -12,6 +12,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from prometheus_client.parser import text_string_to_metric_families
 
 from edgeobs.agent.agent import Agent
@@ -24,7 +27,7 @@ from edgeobs.agent.settings import AgentSettings, Target
 from edgeobs.agent.telling import Telling
 from edgeobs.compose import build
 from edgeobs.config import ConfigError
-from edgeobs.ingest.delivery import Delivery, Receipt, Unavailable
+from edgeobs.ingest.delivery import AnyFormat, Delivery, Receipt, Unavailable
 from edgeobs.ingest.errors import Malformed
 from edgeobs.keep import Keeper
 from edgeobs.node.otlp import encode
@@ -114,13 +117,13 @@ def test_a_target_that_fails_is_down_and_said_so(said: Fetched, bench: Bench) ->
     assert bench.agent.problems == {}
 
 
-def submitted(bench: Bench, body: bytes) -> Callable[[], Receipt | Exception]:
+def submitted(bench: Bench, body: bytes, form: AnyFormat = "otlp_proto") -> Callable[[], Receipt | Exception]:
     """Hand in a body from another thread; call what comes back for its outcome."""
     outcome: list[Receipt | Exception] = []
 
     def run() -> None:
         try:
-            outcome.append(bench.inlet.submit(Delivery("otlp_proto", body, "identity", ME, NOW)))
+            outcome.append(bench.inlet.submit(Delivery(form, body, "identity", ME, NOW)))
         except (Malformed, Unavailable) as error:
             outcome.append(error)
 
@@ -141,6 +144,37 @@ def test_what_a_workload_sends_is_answered_after_its_step(bench: Bench) -> None:
     bench.step()
     assert outcome() == Receipt(1, {}, 1, 0, 0)
     assert bench.last("orders") == 7.0
+
+
+def test_logs_and_spans_of_workloads_become_series_here(bench: Bench) -> None:
+    logs, spans = ExportLogsServiceRequest(), ExportTraceServiceRequest()
+    whole = logs.resource_logs.add()
+    service = KeyValue(key="service.name", value=AnyValue(string_value="shop"))
+    whole.resource.attributes.append(service)
+    scope = whole.scope_logs.add()
+    for second in range(50):
+        at = NOW + second * SECOND // 10
+        scope.log_records.add(time_unix_nano=at, body=AnyValue(string_value="order taken"))
+    traced = spans.resource_spans.add()
+    traced.resource.attributes.append(service)
+    traced.scope_spans.add().spans.add(
+        trace_id=bytes(15) + b"1", span_id=bytes(7) + b"1", name="GET /", kind=2,
+        start_time_unix_nano=NOW, end_time_unix_nano=NOW + SECOND // 10,
+    )  # fmt: skip
+    first = submitted(bench, logs.SerializeToString(), "logs_proto")
+    bench.step()
+    assert first() == Receipt(50)
+    second_ = submitted(bench, spans.SerializeToString(), "spans_proto")
+    bench.step()
+    assert second_() == Receipt(1)
+    for _ in range(120):
+        bench.step()
+    named = bench.names()
+    assert any("log" in name for name in named)
+    assert any("span" in name or "trace" in name for name in named), named
+    bad = submitted(bench, b"\xff", "logs_proto")
+    bench.step()
+    assert isinstance(bad(), Malformed)
 
 
 def test_a_bad_body_is_its_senders_alone(bench: Bench) -> None:

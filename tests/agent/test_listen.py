@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from edgeobs.agent.inlet import Inlet
 from edgeobs.agent.listen import Listener
@@ -62,6 +64,15 @@ def test_a_request_is_taken_and_answered_in_its_own_words(served: Served) -> Non
     assert (delivery.format, delivery.body, delivery.encoding) == ("otlp_proto", body, "gzip")
 
 
+def test_logs_and_spans_are_taken_on_their_paths(served: Served) -> None:
+    for path, response in (("logs", ExportLogsServiceResponse), ("traces", ExportTraceServiceResponse)):
+        answer = httpx.post(f"{served.url}/v1/{path}", content=b"x", headers=PROTO)
+        assert answer.status_code == 200
+        assert "limit" in response.FromString(answer.content).partial_success.error_message
+    assert [d.format for d in served.taken] == ["logs_proto", "spans_proto"]
+    assert served.counts["edgeobs_requests_total", "otlp_http_logs", "200"] == 1
+
+
 def test_a_connection_serves_one_request_after_the_other(served: Served) -> None:
     with httpx.Client() as client:
         for number in range(3):
@@ -73,7 +84,7 @@ REFUSED = [
     ("POST", "/v1/metrics", {"Content-Type": "text/plain"}, b"x", 415),
     ("POST", "/v1/metrics", {**PROTO, "Content-Encoding": "br"}, b"x", 415),
     ("POST", "/v1/metrics", PROTO, b"x" * 3000, 413),
-    ("POST", "/v1/traces", PROTO, b"x", 404),
+    ("POST", "/v1/profiles", PROTO, b"x", 404),
     ("GET", "/v1/metrics", {}, b"", 404),
     ("POST", "/v1/metrics", {**PROTO, "X-Long": "y" * 20_000}, b"x", 400),
 ]

@@ -124,6 +124,15 @@ def test_recent_samples_are_the_newest_within_their_bytes(steps: list[list[int]]
         assert len(got) == len(said)
 
 
+def test_samples_of_series_that_tick_together_cost_four_bytes_whatever_comes_between() -> None:
+    recent = Recent(10 * MIB)
+    many, few = list(range(1000)), [3, 1]
+    for second in range(50):
+        recent.append(batch_of(many, [1.0] * 1000, T0 + second, [0.0] * 1000)[0])
+        recent.append(batch_of(few, [1.0] * 2, T0 + second, [0.0] * 2)[0])
+    assert recent.bytes < 50 * (4 * 1002 + 2 * 400) + 8 * 1002
+
+
 @pytest.fixture
 def make(tmp_path: Path, counts: Counts) -> Iterator[Callable[..., Telling]]:
     made: list[Telling] = []
