@@ -3,16 +3,13 @@
 import argparse
 import signal
 import threading
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from urllib.parse import urlsplit
 
 from edgeobs.node.collect import Collector, collect
-from edgeobs.node.node_object import Access, NodeObject, in_pod
-from edgeobs.node.readings import Reading
-from edgeobs.node.send import Sender
+from edgeobs.node.node_object import Access, in_pod
 from edgeobs.node.settings import Health, Sending, Settings
+from edgeobs.node.telling import send, tell_node
 
 
 def main() -> None:
@@ -25,10 +22,15 @@ def main() -> None:
     with ExitStack() as exits:
         collector = Collector(_settings(given), health=Health(heartbeat_s=given.heartbeat))
         if given.conditions:
-            _tell(collector, given, parser, exits)
+            exits.callback(tell_node(collector, _access(given, parser)).stop)
         if given.listen:
-            _expose(given.listen, collector, exits)
-        put = _send(collector, given, exits) if given.url else None
+            _expose(given.listen, collector, parser, exits)
+        put = None
+        if given.url:
+            to = Sending(url=given.url, token_file=given.token_file, ca_file=given.ca_file, gzip=given.gzip)
+            sender = send(collector, to)
+            exits.callback(sender.stop)
+            put = sender.put
         if not (given.url or given.listen or given.conditions):
             parser.error("nothing to do: no --url, --listen or --conditions")
         collect(collector, put, stop)
@@ -50,37 +52,15 @@ def _settings(given: argparse.Namespace) -> Settings:
     )
 
 
-def _tell(
-    collector: Collector, given: argparse.Namespace, parser: argparse.ArgumentParser, exits: ExitStack
-) -> None:
-    """What the checks find goes to the Node object."""
-    access = in_pod()
+def _access(given: argparse.Namespace, parser: argparse.ArgumentParser) -> Access:
     if given.api:
-        access = Access(url=given.api, token_file=given.api_token_file, ca_file=given.api_ca_file)
-    if access is None:
+        return Access(url=given.api, token_file=given.api_token_file, ca_file=given.api_ca_file)
+    if (own := in_pod()) is None:
         parser.error("--conditions: not in a pod, and no --api")
-    name = str(collector.resource["k8s.node.name"])
-    node = NodeObject(access, name, given.heartbeat).start()
-    exits.callback(node.stop)
-    collector.watch.tell = lambda verdicts: node.put(verdicts, time.time())
-    collector.more.append(lambda: _counted("edgeobs.node.conditions.patches", "{patch}", node.counts))
+    return own
 
 
-def _send(collector: Collector, given: argparse.Namespace, exits: ExitStack) -> Callable[[bytes], None]:
-    sender = Sender(
-        Sending(url=given.url, token_file=given.token_file, ca_file=given.ca_file, gzip=given.gzip)
-    ).start()
-    exits.callback(sender.stop)
-    collector.more.append(lambda: _counted("edgeobs.node.requests", "{request}", sender.counts))
-    return sender.put
-
-
-def _counted(name: str, unit: str, counts: Counter[str]) -> Iterator[Reading]:
-    for result, count in sorted(counts.copy().items()):
-        yield Reading(name, "counter", unit, count, (("result", result),))
-
-
-def _expose(listen: str, collector: Collector, exits: ExitStack) -> None:
+def _expose(listen: str, collector: Collector, parser: argparse.ArgumentParser, exits: ExitStack) -> None:
     """Serve /metrics; prometheus_client alone is imported for it, and only here."""
     from prometheus_client import CollectorRegistry, start_http_server  # noqa: PLC0415  who only sends needs none
 
@@ -89,9 +69,28 @@ def _expose(listen: str, collector: Collector, exits: ExitStack) -> None:
     registry = CollectorRegistry()
     registry.register(Exposed(collector.newest))
     host, _, port = listen.rpartition(":")
-    server, thread = start_http_server(int(port), host or "127.0.0.1", registry)
+    try:
+        server, thread = start_http_server(int(port), host.strip("[]") or "127.0.0.1", registry)
+    except (OSError, ValueError, OverflowError) as error:
+        parser.error(f"--listen {listen}: {error}")
     exits.callback(thread.join, 1.0)
     exits.callback(server.shutdown)
+
+
+def _peer(text: str) -> str:
+    """A peer that can be probed."""
+    url = urlsplit(text)
+    if url.scheme not in {"tcp", "udp"} or not url.hostname or not url.port:
+        raise argparse.ArgumentTypeError(f"not tcp://HOST:PORT or udp://HOST:PORT: {text!r}")
+    return text
+
+
+def _endpoint(text: str) -> str:
+    """An endpoint that can be asked."""
+    name, _, url = text.partition("=")
+    if not name or urlsplit(url).scheme != "http" or not urlsplit(url).hostname:
+        raise argparse.ArgumentTypeError(f"not NAME=http://HOST:PORT/PATH: {text!r}")
+    return text
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -107,10 +106,15 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--root", default=own.root, help="where the machine's files are (%(default)s)")
     parser.add_argument("--per-cpu", action="store_true", help="processor time of each processor")
     parser.add_argument(
-        "--peer", action="append", default=[], metavar="URL", help="tcp://HOST:PORT or udp://…"
+        "--peer", type=_peer, action="append", default=[], metavar="URL", help="tcp://HOST:PORT or udp://…"
     )
     parser.add_argument(
-        "--endpoint", action="append", default=[], metavar="NAME=URL", help="that should say 200"
+        "--endpoint",
+        type=_endpoint,
+        action="append",
+        default=[],
+        metavar="NAME=URL",
+        help="that should say 200",
     )
     parser.add_argument("--dns-name", default=own.dns_name, help="that the name servers should resolve")
     sending = parser.add_argument_group("sending")

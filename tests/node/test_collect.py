@@ -17,6 +17,7 @@ import psutil
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
+from edgeobs.node.__main__ import main
 from edgeobs.node.collect import Collector, collect, resource
 from edgeobs.node.derive import bound, latencies
 from edgeobs.node.health import CHECKS, Verdict
@@ -252,13 +253,25 @@ def test_as_a_program_it_is_scraped_under_either_names(tmp_path: Path) -> None:
         assert "hw_host_energy_joules_total" in text
 
 
-def test_a_program_that_has_nothing_to_do_says_so() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "edgeobs.node", "--url="],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 2
-    assert "no --url, --listen or --conditions" in done.stderr
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--url="], "no --url, --listen or --conditions"),
+        (["--url=", "--listen=127.0.0.1:none"], "--listen 127.0.0.1:none"),
+        (["--url=", "--listen=127.0.0.1:99999"], "--listen 127.0.0.1:99999"),
+        (["--peer=example.org"], "not tcp://HOST:PORT"),
+        (["--peer=tcp://example.org"], "not tcp://HOST:PORT"),
+        (["--endpoint=http://127.0.0.1/"], "not NAME=http://HOST:PORT/PATH"),
+        (["--conditions", "--url="], "--conditions: not in a pod"),
+    ],
+)
+def test_what_cannot_be_is_said(
+    more: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setattr(sys, "argv", ["node", *more])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
