@@ -29,13 +29,12 @@ TARGETS, SCRAPED, PUSHED = 2, 4_825, 200
 """Series of each target and of the workload; with some 150 of the machine itself, ten thousand."""
 PROFILE = Path(__file__).parent.parent / "deploy" / "agent.yaml"
 _ROOT = Path(__file__).parent.parent
-_WARM_S = 20
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
 def run(quick: bool) -> list[Measure]:
     """Bytes in simulated time, the process in real time."""
-    cost = _agent(12 if quick else 120)
+    cost = _agent(*((17, 8) if quick else (30, 120)))
     hour = _child("benchmarks.edge_hour", *(("2000", "660") if quick else (str(SERIES), "1260")))
     parcels = ", ".join(f"{number} {kind}" for kind, number in sorted(hour["parcels"].items()))
     sent, raw = hour["sent"] / 2**20, hour["raw"] / 2**20
@@ -66,8 +65,8 @@ def _child(module: str, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-def _agent(seconds: int) -> dict[str, float]:
-    """The process, warm, watched for so many seconds."""
+def _agent(warm_s: int, seconds: int) -> dict[str, float]:
+    """The process, after so many seconds, watched for so many."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         targets = [_served(stack, _Target) for _ in range(TARGETS)]
@@ -94,7 +93,7 @@ def _agent(seconds: int) -> dict[str, float]:
         stop = threading.Event()
         threading.Thread(target=_workload, args=(port, stop), daemon=True).start()
         stack.callback(stop.set)
-        return _watch(process.pid, port, began, seconds)
+        return _watch(process.pid, port, began, warm_s, seconds)
 
 
 def _workload(port: int, stop: threading.Event) -> None:
@@ -118,7 +117,7 @@ def _value(number: int, moves: int) -> float:
     return (number * 7919 + moves * 104_729) % 1000 / 100
 
 
-def _watch(pid: int, port: int, began: float, seconds: int) -> dict[str, float]:
+def _watch(pid: int, port: int, began: float, warm_s: int, seconds: int) -> dict[str, float]:
     look = f"http://127.0.0.1:{port}/metrics"
     while True:
         try:
@@ -129,7 +128,7 @@ def _watch(pid: int, port: int, began: float, seconds: int) -> dict[str, float]:
                 raise
             time.sleep(0.01)
     found = {"start_s": time.monotonic() - began, "start_cpu_s": _cpu_s(pid), "start_mib": _mib(pid, "VmHWM")}
-    time.sleep(_WARM_S)
+    time.sleep(warm_s)
     before, cpu, at = _metrics(look), _cpu_s(pid), time.monotonic()
     time.sleep(seconds)
     after, spent, passed = _metrics(look), _cpu_s(pid) - cpu, time.monotonic() - at

@@ -96,7 +96,7 @@ def _run(folder: Path, series: int, seconds: int) -> dict[str, object]:
         value[::2] = total[::2]
         points = Points(ids, np.full(series, now[0]), np.zeros(series, np.int64), value)
         if second % 60 == 30:
-            raw += 60 * len(packed(window(table, Samples(ids, points.time_ns, value))))
+            raw += 60 * len(packed(window(table, Samples(ids, points.time_ns, value), ())))
         before = time.process_time()
         outputs = core.pipeline.step(points, now[0])
         spent += time.process_time() - before

@@ -22,9 +22,9 @@ SUMMARY, WINDOW = "edgeobs.agent.summary", "edgeobs.agent.window"
 _RATES = frozenset({Kind.COUNTER, Kind.DELTA, Kind.UPDOWN_DELTA})
 
 
-def summaries(table: SeriesTable, rows: Rows) -> bytes:
-    """One request with a point a series."""
-    request = _Request(SUMMARY)
+def summaries(table: SeriesTable, rows: Rows, home: Labels) -> bytes:
+    """One request with a point a series; ``home`` are the attributes of the place of who names none."""
+    request = _Request(SUMMARY, home)
     columns = (column.tolist() for column in rows)
     for number, since, until, count, mean, top, score in sorted(zip(*columns, strict=True)):
         identity = table[number]
@@ -39,9 +39,9 @@ def summaries(table: SeriesTable, rows: Rows) -> bytes:
     return request.encoded()
 
 
-def window(table: SeriesTable, samples: Samples) -> bytes:
-    """One request with every sample at its own time, per series in ascending time."""
-    request = _Request(WINDOW)
+def window(table: SeriesTable, samples: Samples, home: Labels) -> bytes:
+    """One request with every sample at its own time, per series in ascending time; ``home`` as above."""
+    request = _Request(WINDOW, home)
     for number, time_ns, value in sorted(zip(*(column.tolist() for column in samples), strict=True)):
         point = request.point(table[number])
         point.time_unix_nano, point.as_double = time_ns, value
@@ -56,8 +56,8 @@ def name_of(identity: Identity) -> str:
 class _Request:
     """An OTLP request that grows by points; those of a source, and of a metric in it, stand together."""
 
-    def __init__(self, scope: str) -> None:
-        self._scope = scope
+    def __init__(self, scope: str, home: Labels) -> None:
+        self._scope, self._home = scope, home
         self._request = ExportMetricsServiceRequest()
         self._sources: dict[Source, ScopeMetrics] = {}
         self._metrics: dict[tuple[Source, str, str], Metric] = {}
@@ -82,7 +82,10 @@ class _Request:
         scoped = self._sources.get(source)
         if scoped is None:
             whole = self._request.resource_metrics.add()
-            whole.resource.attributes.extend(_pairs(source.attributes))
+            attributes = dict(source.attributes)
+            if not source.resource.node:
+                attributes |= dict(self._home)
+            whole.resource.attributes.extend(_pairs(sorted(attributes.items())))
             scoped = self._sources[source] = whole.scope_metrics.add()
             scoped.scope.name = self._scope
         return scoped

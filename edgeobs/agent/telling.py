@@ -1,12 +1,14 @@
 """What the core is told: decided here, queued on disk. Called by the agent's one thread."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from edgeobs.agent.encode import summaries, window
 from edgeobs.agent.recent import Recent
 from edgeobs.agent.settings import AgentSettings
 from edgeobs.agent.summary import Summaries
 from edgeobs.agent.windows import Windows
+from edgeobs.ingest.naming import source_of
 from edgeobs.series import SeriesTable
 from edgeobs.signals import SECOND, Batch, Counts, Incident, Int32s, Scores
 from edgeobs.uplink.letters import of_incident, packed
@@ -16,6 +18,7 @@ from edgeobs.uplink.queue import Queue, QueueError
 CHUNK = 500
 """Series that one summary's request holds."""
 
+_PLACE = ("k8s.cluster.name", "topology.kubernetes.io/zone", "k8s.node.name")
 _SMALLEST = 32  # series that a request is worth its head for
 _WINDOW_NS = 10 * SECOND  # between two looks at what is to be told raw
 _RETRY_NS = 5 * SECOND  # until the disk is tried again
@@ -45,6 +48,9 @@ class Telling:
         self.table, self.queue, self.counts = table, queue, counts
         self.problem = ""  # why nothing can be queued; empty while it can
         self._resource = dict(resource)
+        # A workload that names no node is on this one, or it could not speak to its agent.
+        self._place = source_of(list(resource.items())).resource.place()
+        self._home = tuple((key, resource[key]) for key in _PLACE if resource.get(key))
         self._budget = int(settings.uplink.budget_mib_per_hour * (1 << 20))
         self._summaries = Summaries(table)
         self._recent = Recent(int(settings.recent_mib * (1 << 20)))
@@ -65,7 +71,8 @@ class Telling:
             return
         self._count("edgeobs_agent_windows_left_out_total", self._windows.news(incidents))
         for incident in incidents:
-            self._held[incident.id] = of_incident(incident, self._resource)
+            here = incident if incident.place.node else replace(incident, place=self._place)
+            self._held[incident.id] = of_incident(here, self._resource)
         while len(self._held) > _HELD:
             del self._held[next(iter(self._held))]
             self._count("edgeobs_agent_incidents_untold_total", 1)
@@ -101,7 +108,7 @@ class Telling:
         samples = self._windows.due(self._recent, now_ns)
         if not len(samples.series):
             return
-        letter = Letter("window", now_ns, packed(window(self.table, samples)))
+        letter = Letter("window", now_ns, packed(window(self.table, samples, self._home)))
         if not self._put(letter, now_ns):
             self._count("edgeobs_agent_windows_left_out_total", 1)
 
@@ -110,7 +117,8 @@ class Telling:
         order, size = self._summaries.order(), CHUNK
         while len(order):
             ids: Int32s = order[:size]
-            letter = Letter("summary", now_ns, packed(summaries(self.table, self._summaries.peek(ids))))
+            body = summaries(self.table, self._summaries.peek(ids), self._home)
+            letter = Letter("summary", now_ns, packed(body))
             if self._put(letter, now_ns):
                 self._summaries.told(ids)
                 order = order[size:]

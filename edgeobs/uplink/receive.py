@@ -114,7 +114,7 @@ class Receiver:
             # knows each series' last time and drops what it has.
             await self._submit(Delivery("otlp_proto", plain, "identity", principal, now))
             return (await asyncio.to_thread(self.inbox.take, label, kind, now)).last
-        found = _incidents(plain, label)
+        found = _incidents(plain, principal)
         fresh = [incident for incident in found if actable(incident, now, self._late_s)]
         if fresh:
             await self._submit(Delivery("alertmanager", webhook(fresh), "identity", principal, now))
@@ -204,9 +204,10 @@ def _understood(read: Callable[[bytes | bytearray], _T], plain: bytes | bytearra
         raise Malformed(str(error)) from None
 
 
-def _incidents(plain: bytes | bytearray, label: Label) -> list[Incident]:
+def _incidents(plain: bytes | bytearray, principal: Principal) -> list[Incident]:
+    """Those of a parcel; Malformed, and so never sent again, where its sender may not speak of one."""
     found = _understood(incidents, plain)
     for incident in found:
-        if incident.place.node != label.node:
-            raise Malformed(f"an incident of {incident.place.node!r:.100} in a parcel of {label.node!r:.100}")
+        if principal.nodes is not None and incident.place.node not in principal.nodes:
+            raise Malformed(f"{principal.name} may not speak of {incident.place.node!r:.100}")
     return found

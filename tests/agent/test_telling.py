@@ -269,3 +269,28 @@ def test_while_the_disk_takes_nothing_incidents_wait_in_memory_and_go_later(
     assert queue.waiting()["incident"] == 200
     assert telling.problem == ""
     queue.close()
+
+
+def test_who_names_no_node_is_at_home(tmp_path: Path, counts: Counts) -> None:
+    from dataclasses import replace as changed
+
+    from tests.agent.things import make_incident
+
+    nowhere = Source((("service.name", "shop"),), Resource(workload="shop"))
+    table = SeriesTable(4)
+    table.intern(Identity(nowhere, "orders", (), Kind.GAUGE), 0, T0)
+    queue = Queue(tmp_path / "q.sqlite", MIB, counts)
+    home = {"k8s.node.name": "edge-1", "k8s.cluster.name": "c1", "host.name": "edge-1"}
+    telling = Telling(table, AgentSettings(uplink=UplinkSettings(url="http://core")), queue, home, counts)
+    telling.tick(T0)
+    telling.observe(*batch_of([0], [1.0], T0, [0.0]))
+    telling.news([changed(make_incident(), place=Resource(workload="shop"))], T0)
+    telling.tick(T0 + 300 * SECOND)
+    found = dict(letters(telling))
+    (incident,) = incidents(found["incident"])
+    assert incident.place == Resource("c1", "", "edge-1")
+    core, own = SeriesTable(4), Principal(1, "edge-1", frozenset({"edge-1"}), 4)
+    points = otlp.decode(found["summary"], Interner(core), own, T0)
+    assert points.rejected == {}, "its token speaks for edge-1 alone"
+    assert core[int(points.series[0])].source.resource == Resource("c1", "", "edge-1", "", "shop")
+    queue.close()
