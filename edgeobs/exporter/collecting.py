@@ -97,18 +97,25 @@ class Source:
                 self._began = self._clock()
                 self._changed.notify_all()
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name=f"collect-{self.name}", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name=f"collect-{self.name}", daemon=True)
+                try:
+                    thread.start()
+                    self._thread = thread
+                except RuntimeError as error:  # the system has no more threads for us now
+                    self._end(self._clock(), [], error)
 
     def wait(self) -> State:
         """What is known once it has ended, or its deadline is over; in the background: at once."""
         with self._changed:
             began = self._began
             first = self.state.read_at is None and not self.state.errors
-            if began is not None and (first or not self.patience.every_s):
+            if began is not None:
                 left = began + self.patience.deadline_s - self._clock()
-                self._changed.wait_for(lambda: self._began != began, max(left, 0.0))
-                self._note_late(began)
+                if first or not self.patience.every_s:
+                    self._changed.wait_for(lambda: self._began != began, max(left, 0.0))
+                    self._note_late(began)
+                elif left <= 0:
+                    self._note_late(began)
             return self.state
 
     def stop(self) -> None:
@@ -138,13 +145,13 @@ class Source:
     def _due(self) -> bool:
         return self._stopping or self._began is not None
 
-    def _once(self) -> tuple[list[Metric], Exception | None]:
+    def _once(self) -> tuple[list[Metric], BaseException | None]:
         try:
             return self._read(), None
-        except Exception as error:  # noqa: BLE001  whatever a device's driver raises is its own affair
+        except BaseException as error:  # noqa: BLE001  whatever a driver raises, SystemExit too, is its own affair
             return [], error
 
-    def _end(self, began: float, found: list[Metric], error: Exception | None) -> None:
+    def _end(self, began: float, found: list[Metric], error: BaseException | None) -> None:
         now, had = self._clock(), self.state
         took = now - began
         late = took > self.patience.deadline_s

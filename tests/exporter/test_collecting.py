@@ -1,5 +1,6 @@
 """Collectors: deadlines, staleness, and that none harms another."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 
@@ -96,7 +97,7 @@ def test_one_that_hangs_does_not_stall_the_others(exporter: Exporter) -> None:
 
 
 def test_many_that_hang_cost_one_deadline_together(exporter: Exporter) -> None:
-    """Each of 60 has half a second: one after the other they would outlive the test."""
+    """60 with 2.5 s each: one after the other, or in each of 60 scrapes, they would outlive the test."""
     free = threading.Event()
     for number in range(60):
         metric = exporter.gauge(f"dev_hung{number}_ratio", "Hung.")
@@ -105,9 +106,9 @@ def test_many_that_hang_cost_one_deadline_together(exporter: Exporter) -> None:
             free.wait(110)
             return metric.reading(1)  # type: ignore[attr-defined, no-any-return]
 
-        exporter.collector(metric, deadline_s=0.5, name=f"hung{number}")(hang)
+        exporter.collector(metric, deadline_s=2.5, name=f"hung{number}")(hang)
     began = threading.active_count()
-    for _ in range(200):
+    for _ in range(60):
         exporter.render()
     free.set()
     assert threading.active_count() <= began + 60
@@ -162,8 +163,57 @@ def test_in_the_background_no_scrape_waits(exporter: Exporter) -> None:
     assert value(exporter, "dev_warm_celsius") == 1  # the first time there is nothing else to show
     wait(lambda: len(calls) == 2, "it was not read again by itself")
     assert value(exporter, "dev_warm_celsius") == 1  # and not waited for
+    assert value(exporter, "edgeobs_exporter_collector_up", collector="read") == 1
     gates[1].set()
     wait(lambda: (value(exporter, "dev_warm_celsius") or 0) > 2, "it does not go on")
+
+
+def test_in_the_background_one_that_hangs_is_told(exporter: Exporter) -> None:
+    free, calls = threading.Event(), []
+    warm = exporter.gauge("dev_warm_celsius", "Warm.")
+
+    @exporter.collector(warm, every_s=0.01, stale_s=60, deadline_s=0.05)
+    def read() -> Reading:
+        calls.append(1)
+        if len(calls) > 1:
+            free.wait(110)
+        return warm.reading(1)
+
+    up = "edgeobs_exporter_collector_up"
+    wait(lambda: value(exporter, up, collector="read") == 1, "it was never read")
+    wait(lambda: value(exporter, up, collector="read") == 0, "nobody says that it hangs")
+    assert value(exporter, "dev_warm_celsius") == 1
+    free.set()
+
+
+def test_one_that_exits_only_fails(exporter: Exporter) -> None:
+    warm = exporter.gauge("dev_warm_celsius", "Warm.")
+    calls: list[int] = []
+
+    @exporter.collector(warm, deadline_s=100)
+    def read() -> Reading:
+        calls.append(1)
+        if len(calls) == 1:
+            sys.exit("no device")
+        return warm.reading(1)
+
+    assert value(exporter, "dev_warm_celsius") is None
+    assert value(exporter, "dev_warm_celsius") == 1
+
+
+def test_without_threads_left_it_fails_and_recovers(
+    exporter: Exporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warm = exporter.gauge("dev_warm_celsius", "Warm.")
+    exporter.collector(warm, name="read", deadline_s=100)(lambda: warm.reading(1))
+
+    def none_left(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none_left)
+        assert value(exporter, "edgeobs_exporter_collector_up", collector="read") == 0
+    assert value(exporter, "dev_warm_celsius") == 1
 
 
 def test_what_is_no_reading_of_ones_own_is_an_error_of_the_collector(
