@@ -50,6 +50,7 @@ class Interval:
         self._loose: list[Int64s] = []
         self._loose_calls = 0
         self._counted = counted
+        self._unit = np.zeros(0, np.int64)  # ascending; of each, in the same place:
         self._slow_ns = np.zeros(0, np.int64)
         self._slow, self._failed = np.zeros((0, 2), np.uint64), np.zeros((0, 2), np.uint64)
 
@@ -59,13 +60,11 @@ class Interval:
         self._loose_calls += len(calls.unit)
         if self._loose_calls > _LOOSE:
             self.counted()
-        size = int(calls.unit.max()) + 1
-        self._slow_ns = grown(self._slow_ns, size, -2)
-        self._slow, self._failed = grown(self._slow, size, 0), grown(self._failed, size, 0)
-        np.maximum.at(self._slow_ns, calls.unit, calls.duration_ns)
-        slowest = calls.duration_ns == self._slow_ns[calls.unit]
-        self._slow[calls.unit[slowest]] = calls.trace[slowest]
-        self._failed[calls.unit[calls.failed]] = calls.trace[calls.failed]
+        at = self._places(calls.unit)
+        np.maximum.at(self._slow_ns, at, calls.duration_ns)
+        slowest = calls.duration_ns == self._slow_ns[at]
+        self._slow[at[slowest]] = calls.trace[slowest]
+        self._failed[at[calls.failed]] = calls.trace[calls.failed]
 
     def counted(self) -> Sketch:
         """All calls so far."""
@@ -77,9 +76,22 @@ class Interval:
 
     def shown(self, unit: Int64s) -> Shown:
         """The traces of units; of those restored from a snapshot there may be none."""
-        size = int(unit.max(initial=-1)) + 1
-        slow, failed = grown(self._slow, size, 0), grown(self._failed, size, 0)
-        return Shown(unit, slow[unit], failed[unit])
+        at = self._places(unit)
+        return Shown(unit, self._slow[at], self._failed[at])
+
+    def _places(self, unit: Int64s) -> Int64s:
+        """Where units are in the columns, which make room for those that are new."""
+        at = np.searchsorted(self._unit, unit)
+        new = at == len(self._unit)
+        new[~new] = self._unit[at[~new]] != unit[~new]
+        if not new.any():
+            return at
+        more = np.unique(unit[new])
+        where = np.searchsorted(self._unit, more)
+        self._unit = np.insert(self._unit, where, more)
+        self._slow_ns = np.insert(self._slow_ns, where, -2)
+        self._slow, self._failed = (np.insert(c, where, 0, axis=0) for c in (self._slow, self._failed))
+        return np.searchsorted(self._unit, unit)
 
 
 class Tally:
