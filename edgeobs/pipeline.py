@@ -43,7 +43,6 @@ from edgeobs.signals import (
 )
 from edgeobs.streams import Streams, both, both_scores
 from edgeobs.suspects import suspects
-from edgeobs.traces import graph
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -51,8 +50,6 @@ _T = TypeVar("_T")
 _HEARTBEATS = "heartbeats"  # as a part that may fail
 _FADE = 0.8  # of a node's score on the page, at every look
 MOVES_WORK = frozenset({"reschedule", "drain", "release", "failover", "playbook"})
-RECENT_NS = 60 * SECOND
-"""How long an edge of the service graph stays marked after it was surprising."""
 _SUSPECTED = 20  # incidents of one step whose causes are looked for: many at once are a zone's
 _SELDOM = 1.0  # log₁₀ of the seconds between samples of logs and spans
 EXPIRY_NS = 30 * SECOND
@@ -114,7 +111,6 @@ class Pipeline:
         self.beats: list[Heartbeat] = []
         self.absences: list[Absence] = []
         self.node_score = np.zeros(0)  # by node id: the strongest recent score, decades
-        self.recent: dict[int, tuple[float, int]] = {}  # series of logs and spans → decades, and when
         self.scored = 0
         self._look_ns, self._idle_ns, self._opted_in = look_ns, idle_ns, opted_in
         self._again: list[ExternalAlert] = []
@@ -172,8 +168,7 @@ class Pipeline:
 
     def services(self, now_ns: int) -> dict[str, Any]:
         """Who calls whom, of late, with the edges marked that are surprising (`traces.graph`)."""
-        scores = {number: score for number, (score, at) in self.recent.items() if now_ns - at < RECENT_NS}
-        return graph(self.streams.edges(now_ns), scores, opening(_SELDOM, self.incidents.settings))
+        return self.streams.services(opening(_SELDOM, self.incidents.settings), now_ns)
 
     def score_of(self, node: int) -> float:
         """The strongest recent score of a node's series, decades; fades within seconds."""
@@ -255,7 +250,6 @@ class Pipeline:
         if isinstance(self.cluster, MemoryCluster):
             self.cluster.learn(self.beats, opted_in=self._opted_in)
         self.node_score *= _FADE
-        self.recent = {number: each for number, each in self.recent.items() if now_ns - each[1] < RECENT_NS}
         if now_ns - self._expired_ns >= EXPIRY_NS:
             self._expired_ns = now_ns
             self._expire(now_ns)
@@ -298,9 +292,7 @@ class Pipeline:
         if self.observer is not None:
             self.observer(more, found)
         high = np.flatnonzero(found.score >= LEAST)
-        scores_now = zip(more.series[high].tolist(), found.score[high].tolist(), strict=True)
-        self.recent |= {number: (score, now_ns) for number, score in scores_now}
-        self.streams.surprising(more.series[high], more.time_ns[high])
+        self.streams.surprising(more.series[high], more.time_ns[high], found.score[high], now_ns)
         return both(batch, more), both_scores(scores, found)
 
     def _suspected(self, changed: list[Incident], now_ns: int) -> list[Incident]:

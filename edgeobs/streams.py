@@ -12,6 +12,7 @@ from edgeobs.hearing import LATE_NS, Hearing
 from edgeobs.logs import Template
 from edgeobs.logs.logql import logql
 from edgeobs.signals import (
+    SECOND,
     Batch,
     Closed,
     Edge,
@@ -27,9 +28,12 @@ from edgeobs.signals import (
     SpanBatch,
     Told,
 )
+from edgeobs.traces import graph
 
 Arrays = dict[str, NDArray[Any]]
 
+RECENT_NS = 60 * SECOND
+"""How long an edge of the service graph stays marked after it was surprising."""
 _NONE = Closed(Points.none())
 _T = TypeVar("_T")
 
@@ -73,6 +77,7 @@ class Streams:
     def __init__(self, logs: Logs | None, traces: Traces | None, parts: Parts) -> None:
         self.logs, self.traces, self.parts = logs, traces, parts
         self.hearing = Hearing()
+        self._recent: dict[int, tuple[float, int]] = {}  # series → decades of a moment ago, and when
         self._now_ns = 0
 
     def take(self, batch: LogBatch | SpanBatch, now_ns: int) -> None:
@@ -98,10 +103,17 @@ class Streams:
         fresh = tuple(sign for sign in signs if now_ns - sign.time_ns <= LATE_NS)
         return Closed(joined(logs.points, spans.points), fresh)
 
-    def surprising(self, series: Int32s, time_ns: Int64s) -> None:
-        """Of these samples what brought them about is worth keeping."""
+    def surprising(self, series: Int32s, time_ns: Int64s, score: Floats, now_ns: int) -> None:
+        """Of these samples what brought them about is worth keeping, and worth a mark."""
+        self._recent = {n: each for n, each in self._recent.items() if now_ns - each[1] < RECENT_NS}
+        self._recent |= {n: (s, now_ns) for n, s in zip(series.tolist(), score.tolist(), strict=True)}
         if self.traces is not None and len(series):
             self._ask("traces", partial(self.traces.surprising, series, time_ns), None)
+
+    def services(self, least: float, now_ns: int) -> dict[str, Any]:
+        """Who calls whom, of late (`traces.graph`); marked is what reached so many decades a moment ago."""
+        scores = {n: score for n, (score, at) in self._recent.items() if now_ns - at < RECENT_NS}
+        return graph(self.edges(now_ns), scores, least)
 
     def lore(self, source: Source, labels: Labels, series: int) -> Told:
         """What there is to tell of evidence: the template and how to find its lines, or traces."""
@@ -124,6 +136,8 @@ class Streams:
         """Series whose ids may be given to others."""
         for name, stage in self._stages().items():
             self._ask(name, partial(stage.forget, ids), None)
+        for number in ids.tolist():
+            self._recent.pop(number, None)
 
     def state(self) -> dict[str, Arrays]:
         """What was learned, by stage; copies."""

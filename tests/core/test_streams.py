@@ -29,7 +29,7 @@ from edgeobs.signals import (
     Source,
     SpanBatch,
 )
-from edgeobs.streams import Arrays, Streams, both, both_scores, joined
+from edgeobs.streams import RECENT_NS, Arrays, Streams, both, both_scores, joined
 
 SENDER = Principal(0, "loopback", None, 1000)
 NOW = 1_700_000_000 * SECOND
@@ -63,6 +63,7 @@ class Stage:
         self.closed: list[Closed] = []
         self.gone: list[int] = []
         self.surprised: list[tuple[int, int]] = []
+        self.graph: list[Edge] = []
         self.learned = 0
         self.broken = False
 
@@ -95,7 +96,7 @@ class Stage:
 
     def edges(self, _: int) -> Sequence[Edge]:
         self._may_fail()
-        return [Edge("a", "b", 1.0, 0.0, 0.1, 0.2, ())]
+        return self.graph
 
     def surprising(self, series: Any, time_ns: Any) -> None:
         self.surprised += zip(series.tolist(), time_ns.tolist(), strict=True)
@@ -281,6 +282,26 @@ def test_expired_series_are_forgotten_by_both(staged: Any) -> None:
     site.now_ns += 4000 * SECOND
     site.pipeline.step(Points.none(), site.now_ns)
     assert sorted(one.gone) == sorted(other.gone) == ids
+
+
+def test_an_edge_stays_marked_for_a_minute(staged: Any) -> None:
+    site, _, other = staged
+    site.second()
+    duration = admit(site, "span_duration_seconds:p99", 1, caller="a", callee="b")
+    other.graph = [Edge("a", "b", 1.0, 0.0, 0.1, 0.2, (duration,)), Edge("a", "c", 1.0, 0.0, 0.1, 0.2, ())]
+    streams = site.pipeline.streams
+    streams.surprising(np.array([duration]), np.array([site.now_ns]), np.array([6.5]), site.now_ns)
+    now = site.now_ns + RECENT_NS - 1
+    marked = {
+        each["callee"]: (each["anomalous"], each["score"]) for each in site.pipeline.services(now)["edges"]
+    }
+    assert marked == {"b": (True, 6.5), "c": (False, 0.0)}
+    assert not any(each["anomalous"] for each in site.pipeline.services(now + 1)["edges"])
+    streams.surprising(np.array([duration]), np.array([site.now_ns]), np.array([6.5]), site.now_ns)
+    streams.forget(np.array([duration], np.int32))
+    assert not any(each["anomalous"] for each in site.pipeline.services(site.now_ns)["edges"])
+    other.broken = True
+    assert site.pipeline.services(site.now_ns) == {"services": [], "edges": []}
 
 
 # -- signs of life
