@@ -412,7 +412,7 @@ def test_nvidia_by_its_library_and_what_a_card_does_not_tell(
     nvml.nvmlDeviceGetTotalEnergyConsumption = lambda _: 12_000
     monkeypatch.setitem(sys.modules, "pynvml", nvml)
     readings = list(accelerators.nvidia(host("server", tmp_path)))
-    labels = (("hw.id", "GPU-1"), ("hw.name", "T4"))
+    labels = (("hw.id", "GPU-1"), ("hw.type", "gpu"), ("hw.name", "T4"))
     assert {r.name: r.value for r in readings} == {
         "hw.gpu.utilization": 0.55,
         "hw.temperature": 66,

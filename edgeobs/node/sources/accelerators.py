@@ -56,6 +56,7 @@ def _nvidia(nvml: Any, device: Any) -> Found:
     """What a card does not tell it says so of (NotSupported), and that is left out."""
     labels = (
         ("hw.id", str(nvml.nvmlDeviceGetUUID(device))),
+        ("hw.type", "gpu"),
         ("hw.name", str(nvml.nvmlDeviceGetName(device))),
     )
 

@@ -12,6 +12,7 @@ from edgeobs.node.readings import Labels, Reading
 
 Found = Iterator[Reading]
 _SECTOR = 512  # /proc/diskstats and /sys/block/*/size count in these, whatever the device's own
+_DISK = ("hw.type", "physical_disk")
 _STANDBY = 2  # smartctl's exit bit of a device that could not be opened, or sleeps
 
 
@@ -36,7 +37,7 @@ def wear(host: Host) -> Found:
         raise MissingError("no MMC device below /sys/block")
     told = False
     for place in places:
-        device = (("hw.id", place.split("/")[-2]), ("hw.name", host.word(f"{place}/name")))
+        device = (("hw.id", place.split("/")[-2]), ("hw.name", host.word(f"{place}/name")), _DISK)
         lives = host.word(f"{place}/life_time").split()
         for kind, text in zip("ab", lives, strict=False):
             if 1 <= (tenths := int(text, 16)) <= 11:  # 0: not told
@@ -73,7 +74,7 @@ def smart(host: Host) -> Found:
 
 def smart_readings(name: str, told: Mapping[str, Any]) -> Found:
     """Of one drive, from ``smartctl --json``; what it does not tell is left out. Pure."""
-    drive: Labels = (("hw.id", name), ("hw.name", str(told.get("model_name", ""))))
+    drive: Labels = (("hw.id", name), ("hw.name", str(told.get("model_name", ""))), _DISK)
     passed = told.get("smart_status", {}).get("passed")
     if passed is not None:
         for state in ("ok", "failed"):

@@ -16,6 +16,7 @@ Scope = Literal["platform", "rail", "battery", "packages", ""]
 WIDEST: tuple[Scope, ...] = ("platform", "rail", "battery", "packages")
 _WHOLE_RAILS = frozenset({"VDD_IN", "POM_5V_IN", "SYS5V", "VIN", "VIN_SYS_5V0", "power_meter"})
 """Names of rails that feed a whole board: Jetson's modules, and ACPI's power meter."""
+_CHANNELS = "123"
 _MICRO, _MILLI = 1e-6, 1e-3
 
 
@@ -67,14 +68,17 @@ def _rapl(host: Host, now_s: float) -> Iterator[Measured]:
 
 
 def _rails(host: Host, now_s: float) -> Iterator[Measured]:
-    """Hardware monitors: powerN (µW), or inN (mV) times currN (mA) as an INA3221 has them."""
+    """Hardware monitors: powerN (µW); of an INA3221, which has none, inN (mV) times currN (mA).
+
+    Its curr4 is the sum of the three channels, and its in4 something else: Documentation/hwmon/ina3221.rst.
+    """
     for path in host.found("sys/class/hwmon/hwmon[0-9]*/power*_input"):
         yield from _rail(host, path.removesuffix("_input"), host.maybe(path), _MICRO, now_s)
     for path in host.found("sys/class/hwmon/hwmon[0-9]*/power*_average"):
         yield from _rail(host, path.removesuffix("_average"), host.maybe(path), _MICRO, now_s)
     for path in host.found("sys/class/hwmon/hwmon[0-9]*/curr[0-9]_input"):
         place, number = path.rsplit("/", 1)[0], path[-len("_input") - 1]
-        if host.there(f"{place.removeprefix(host.root)}/power{number}_input"):
+        if host.word(f"{place}/name") != "ina3221" or number not in _CHANNELS:
             continue
         milliamps, millivolts = host.maybe(path), host.maybe(f"{place}/in{number}_input")
         if milliamps is not None and millivolts is not None:
@@ -89,7 +93,12 @@ def _rail(
     place, sensor = path.rsplit("/", 1)
     chip = host.word(f"{place}/name")
     name = host.word(f"{path}_label") or chip
-    labels = (("hw.id", f"{place.rsplit('/', 1)[1]}/{sensor}"), ("hw.name", name), ("hw.parent", chip))
+    labels: Labels = (
+        ("hw.id", f"{place.rsplit('/', 1)[1]}/{sensor}"),
+        ("hw.name", name),
+        ("hw.parent", chip),
+        ("hw.type", "voltage"),
+    )
     watts = level * unit
     joules = host.ledger.integrate(labels[0][1], watts, now_s)
     readings = [
@@ -105,8 +114,9 @@ def _supplies(host: Host, now_s: float) -> Iterator[Measured]:
     """Batteries and mains: Documentation/ABI/testing/sysfs-class-power."""
     for place in host.found("sys/class/power_supply/*"):
         name, kind = place.rsplit("/", 1)[1], host.word(f"{place}/type")
-        labels: Labels = (("hw.id", name), ("hw.name", kind))
-        if kind not in {"Battery", "UPS"}:
+        battery = kind in {"Battery", "UPS"}
+        labels: Labels = (("hw.id", name), ("hw.type", "battery" if battery else "power_supply"))
+        if not battery:
             online = host.maybe(f"{place}/online")
             if online is not None:
                 told = Reading("edgeobs.node.supply.online", "gauge", "", min(online, 1), labels)
