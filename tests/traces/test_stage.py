@@ -269,6 +269,18 @@ def test_hours_that_come_at_once_are_told_in_order() -> None:
     assert sum(value for (text, _), value in bench.given.items() if text == "calls a@n1") == 600
 
 
+def test_an_hour_in_one_request_opens_no_more_than_it_must() -> None:
+    bench = Bench(Settings(interval_s=1))
+    seconds = range(0, 3500, 2)
+    spans = [Span("a", "x", 1, 0, SERVER, n * SECOND, n * SECOND, trace=n + 1) for n in seconds]
+    bench.take(*spans, at=3500)
+    bench.close(3502)
+    assert len(bench.stage.tally.open) == 32
+    bench.until(3520)
+    assert not bench.stage.tally.open
+    assert sum(value for (text, _), value in bench.given.items() if text == "calls a@n1") == len(spans)
+
+
 def test_too_many_of_anything_count_as_other() -> None:
     bench = Bench(Settings(services=5, operations=3, edges=4))
     calm = Span("calm", "x", 1, 0, trace=999)
