@@ -38,7 +38,6 @@ METRICS: dict[str, Metric] = {
     "edgeobs_spans_rejected_total": Metric(
         "counter", "Spans refused: for a node the sender may not speak for, or invalid.", ("reason",)
     ),
-    "edgeobs_log_lines_received_total": Metric("counter", "Log records that the stage of logs took."),
     "edgeobs_log_lines_dropped_total": Metric(
         "counter", "Log records counted in no series: too old, no room for their sender.", ("reason",)
     ),

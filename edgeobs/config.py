@@ -28,12 +28,12 @@ from edgeobs.incidents import Settings as IncidentSettings
 from edgeobs.ingest.settings import Limits
 from edgeobs.ingest.settings import Settings as ServerSettings
 from edgeobs.kube.settings import KubernetesSettings
-from edgeobs.logs import Settings as LogSettings
-from edgeobs.logs.loki import LokiSettings
+from edgeobs.logs.settings import LokiSettings
+from edgeobs.logs.settings import Settings as LogSettings
 from edgeobs.remediate import Settings as RemediateSettings
 from edgeobs.remediate.proposing import problems as remediation_problems
 from edgeobs.remediate.windows import problems as window_problems
-from edgeobs.traces import Settings as TraceSettings
+from edgeobs.traces.settings import Settings as TraceSettings
 from edgeobs.web import Settings as WebSettings
 
 _MAX_BYTES = 1 << 20
