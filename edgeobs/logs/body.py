@@ -2,17 +2,18 @@
 
 import json
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from edgeobs.logs.mask import MORE
 from edgeobs.logs.words import severity
-from edgeobs.signals import Counts, LogBatch
+from edgeobs.signals import Counts, Int8s, LogBatch
 
 _MESSAGE = ("message", "msg", "log", "body", "event", "MESSAGE", "Message")
 _LEVEL = ("level", "severity", "lvl", "log.level", "severity_text", "levelname", "LEVEL")
 _KEYS = 32
+_DECODE = json.JSONDecoder().decode
 NAMED = "<keys>"
 """First word of the template of a JSON object without a message: its keys follow."""
 
@@ -23,7 +24,7 @@ class Lines(NamedTuple):
     """One a record: the line, in bytes as it was sent, and the severity that JSON told (0: none)."""
 
     text: list[bytes]
-    severity: dict[int, int]  # row → into `SEVERITIES`
+    severity: Int8s  # into `SEVERITIES`
 
 
 def lines(batch: LogBatch, limit: int, counts: Counts) -> Lines:
@@ -34,10 +35,11 @@ def lines(batch: LogBatch, limit: int, counts: Counts) -> Lines:
     """
     text, first = batch.text, batch.first.tolist()
     found = [text[begin:end] for begin, end in pairwise(first)]
-    told: dict[int, int] = {}
-    for row in _odd(batch, b"{").tolist():
+    told = np.zeros(len(found), np.int8)
+    odd = _objects(batch)
+    for row in odd:
         found[row], told[row] = _opened(found[row])
-    if b"\n" in text or told:
+    if b"\n" in text or odd:
         counts[_CUT, "lines"] += _first_lines(found)
     long = [row for row, line in enumerate(found) if len(line) > limit]
     for row in long:
@@ -53,11 +55,12 @@ def _cut(line: bytes, limit: int) -> bytes:
     return b" ".join([*whole, MORE.encode()])
 
 
-def _odd(batch: LogBatch, mark: bytes) -> Any:
-    """Rows whose body begins with this byte."""
+def _objects(batch: LogBatch) -> list[int]:
+    """Rows whose body may be a JSON object."""
     begins = batch.first[:-1]
     filled = np.flatnonzero(batch.first[1:] > begins)
-    return filled[np.frombuffer(batch.text, np.uint8)[begins[filled]] == mark[0]]
+    marks: list[int] = filled[np.frombuffer(batch.text, np.uint8)[begins[filled]] == ord("{")].tolist()
+    return marks
 
 
 def _first_lines(found: list[bytes]) -> int:
@@ -72,13 +75,19 @@ def _first_lines(found: list[bytes]) -> int:
 def _opened(raw: bytes) -> tuple[bytes, int]:
     """A JSON object's message and level; anything else as it is."""
     try:
-        value = json.loads(raw)
+        value = _DECODE(raw.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return raw, 0
     if not isinstance(value, dict):
         return raw, 0
-    level = next((severity(value[key]) for key in _LEVEL if key in value), 0)
-    message = next((value[key] for key in _MESSAGE if isinstance(value.get(key), str)), None)
-    if message is None:
-        message = " ".join((NAMED, *sorted("_".join(key.split()) for key in value)[:_KEYS]))
-    return message.encode("utf-8", "replace"), level
+    level = 0
+    for key in _LEVEL:
+        if key in value:
+            level = severity(value[key])
+            break
+    for key in _MESSAGE:
+        message = value.get(key)
+        if isinstance(message, str):
+            return message.encode("utf-8", "replace"), level
+    named = " ".join((NAMED, *sorted("_".join(key.split()) for key in value)[:_KEYS]))
+    return named.encode("utf-8", "replace"), level

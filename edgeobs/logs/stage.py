@@ -182,9 +182,7 @@ class Logs:
         template = np.where(code < 0, OTHER, code >> 3)
         known = template >= 0
         template[known] = np.where(book.owner[template[known]] >= 0, template[known], OTHER)
-        told = batch.severity.copy()
-        for row, level in found.severity.items():
-            told[row] = told[row] or level
+        told = np.where(batch.severity > 0, batch.severity, found.severity)
         guessed = np.where(code < 0, 0, code & 7).astype(np.int8)
         return template, np.where(told > 0, told, guessed)
 

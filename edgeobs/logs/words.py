@@ -1,6 +1,7 @@
 """What the first words of a line tell besides its template: when it was written, and how grave it is."""
 
 import re
+from functools import lru_cache
 
 from edgeobs.signals import SEVERITIES
 
@@ -63,6 +64,11 @@ def severity(level: object) -> int:
     """Into `SEVERITIES`: a level as a JSON line gives it, by name or in tens as bunyan and pino do."""
     if isinstance(level, bool) or not isinstance(level, int | str):
         return 0
-    word = str(level).strip().lower()
+    return _named(str(level)[:32])
+
+
+@lru_cache(maxsize=256)
+def _named(level: str) -> int:
+    word = level.strip().lower()
     name = _TENS.get(word) or _NAMED.get(word) or _LETTER.get(word.upper(), "")
     return SEVERITIES.index(name)
