@@ -144,7 +144,7 @@ def _watch(pid: int, port: int, began: float, warm_s: int, seconds: int) -> dict
 
 
 def _metrics(url: str) -> dict[str, float]:
-    lines = httpx.get(url, timeout=30).text.splitlines()
+    lines = [line for line in httpx.get(url, timeout=30).text.splitlines() if not line.startswith("#")]
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
