@@ -29,9 +29,9 @@ class Exemplars:
 
     def shown(self, unit: int, end_ns: int) -> tuple[str, str]:
         """The slowest and a failed trace of a unit in an interval; empty where there is none."""
-        for end, shown in self._late:
+        for shown in (shown for end, shown in self._late if end == end_ns):
             at = int(np.searchsorted(shown.unit, unit))
-            if end == end_ns and at < len(shown.unit) and shown.unit[at] == unit:
+            if at < len(shown.unit) and shown.unit[at] == unit:
                 return text_of(shown.slow[at]), text_of(shown.failed[at])
         return "", ""
 

@@ -27,12 +27,14 @@ class Seen:
         self.units, self.given, self.kept, self.interval_ns = units, given, kept, interval_ns
         self._edges: deque[tuple[int, Sketch]] = deque(maxlen=_INTERVALS)  # by end
         self._hints: deque[Hint] = deque(maxlen=_HINTS)
+        self._graph: tuple[Edge, ...] | None = None  # as last asked for; None: something changed
 
     def closed(self, counted: Sketch, found: Summary, shown: Shown, end_ns: int, for_ns: int) -> None:
         """An interval closed; ``for_ns`` is how long spans have been coming."""
         of_edges = sketch.units(counted) % 4 == Family.EDGE
         self._edges.append((end_ns, Sketch(counted.key[of_edges], counted.calls[of_edges])))
         self.kept.remember(end_ns, shown)
+        self.renew()
         new = found.unit[(found.unit % 4 == Family.EDGE) & ~self.given.was_told(found.unit)]
         if for_ns >= _NEW_NS:
             self._hint([(unit, False) for unit in new.tolist()], end_ns)
@@ -43,6 +45,7 @@ class Seen:
             unit = self.given.unit_of(number)
             if unit is not None:
                 self.kept.keep(unit, reversed(self.kept.shown(unit, end_ns)))
+                self.renew()
                 self._hint([(unit, True)], end_ns)
 
     def hints(self) -> tuple[Hint, ...]:
@@ -54,17 +57,26 @@ class Seen:
     def edges(self, now_ns: int, quiet_ns: int) -> Sequence[Edge]:
         """The last minute that is known; nothing once that was ``quiet_ns`` ago."""
         newest = max((end for end, _ in self._edges), default=0)
-        late = [(end, each) for end, each in self._edges if end > newest - _GRAPH_NS]
-        if not late or now_ns - newest > quiet_ns:
+        if now_ns - newest > quiet_ns:
             return ()
-        seconds = len({end for end, _ in late}) * self.interval_ns / SECOND
-        return self._joined(sketch.merged([each for _, each in late]), seconds)
+        if self._graph is None:
+            self._graph = self._drawn([(end, each) for end, each in self._edges if end > newest - _GRAPH_NS])
+        return self._graph
+
+    def renew(self) -> None:
+        """Something that the graph shows has changed."""
+        self._graph = None
 
     def forget(self, gone: set[int]) -> None:
         """Units that may become others."""
         self.kept.forget(gone)
+        self.renew()
         numbers = np.array(sorted(gone), np.int64)
         self._edges = deque(((end, _without(each, numbers)) for end, each in self._edges), _INTERVALS)
+
+    def _drawn(self, late: Sequence[tuple[int, Sketch]]) -> tuple[Edge, ...]:
+        seconds = len({end for end, _ in late}) * self.interval_ns / SECOND
+        return self._joined(sketch.merged([each for _, each in late]), seconds)
 
     def _joined(self, found: Sketch, seconds: float) -> tuple[Edge, ...]:
         """By caller and callee, whatever their pods and nodes."""

@@ -18,7 +18,7 @@ class Settings:
     Collectors hold spans back for about 5 s each."""
 
     spans: Annotated[int, Ge(1024), Le(10_000_000)] = 262_144
-    """Spans remembered so that their children find them, and as many that wait (some 250 bytes for both).
+    """Spans remembered so that their children find them, and as many that wait (some 400 bytes for both).
     Where more come within the wait, parents are forgotten earlier and their children count as orphans."""
 
     services: Annotated[int, Ge(1), Le(100_000)] = 1000

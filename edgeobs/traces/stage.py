@@ -131,6 +131,7 @@ class Traces:
     def forget(self, ids: Int32s) -> None:
         """Series ids that may be given to others from now on."""
         self.given.forget(ids)
+        self.seen.renew()
         self.offset.forget(set(ids.tolist()))
 
     def state(self) -> State:
