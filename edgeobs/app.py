@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import structlog
+from fastapi import FastAPI
 from rich.console import Console
 from rich.progress import Progress
+from starlette.routing import Route
 
 from edgeobs.archive import archive
 from edgeobs.compose import build
@@ -33,6 +35,7 @@ from edgeobs.ingest.server import ingest_app
 from edgeobs.ingest.settings import Settings as ServerSettings
 from edgeobs.ingest.settings import Tls
 from edgeobs.keep import Keeper
+from edgeobs.nodes_told import told
 from edgeobs.people import People
 from edgeobs.publish import Board
 from edgeobs.replay import read, steps
@@ -69,7 +72,7 @@ async def serve(config: Config) -> None:
     core = build(config, found.view, found.switches)
     auth = Auth(config.server, config.limits)
     decoders = Decoders(core.interner)
-    server_counts, sender_counts, actor_counts = Counts(), Counts(), Counts()
+    server_counts, sender_counts, actor_counts, uplink_counts = Counts(), Counts(), Counts(), Counts()
     traces = tracer(config.telemetry.traces_endpoint, config.telemetry.traces_ratio)
     keeper = Keeper(
         config.engine.data_dir,
@@ -81,7 +84,7 @@ async def serve(config: Config) -> None:
     board = Board(
         core.pipeline,
         keeper,
-        [core.counts, server_counts, sender_counts, actor_counts],
+        [core.counts, server_counts, sender_counts, actor_counts, uplink_counts],
         decoder=decoders.name,
         dry_run=config.remediate.dry_run,
         paused=config.remediate.pause,
@@ -109,10 +112,13 @@ async def serve(config: Config) -> None:
         tracer=traces.tracer,
         actor=acts,
     )
-    desk = _desk(people, engine, board, config)
+    agents = told(
+        engine.submit, auth, config.server, config.engine.data_dir, uplink_counts, config.features.late_s
+    )
+    desk = _desk(people, engine, board, config, agents.notices)
     stopping = asyncio.Event()
     ingest_http = HttpServer(
-        ingest_app(engine.submit, auth, config.server, server_counts),
+        _senders(engine, auth, config, server_counts, agents.routes),
         listen(config.server.host, config.server.http_port),
         config.server,
         server_counts,
@@ -170,10 +176,17 @@ async def _checking(found: Control) -> None:
         await asyncio.sleep(_CHECK_S)
 
 
-def _desk(people: People, engine: Engine, board: Board, config: Config) -> Desk:
+def _senders(engine: Engine, auth: Auth, config: Config, counts: Counts, more: Sequence[Route]) -> FastAPI:
+    """Every endpoint that is sent to, and more."""
+    app = ingest_app(engine.submit, auth, config.server, counts)
+    app.router.routes.extend(more)
+    return app
+
+
+def _desk(people: People, engine: Engine, board: Board, config: Config, notices: tuple[str, ...]) -> Desk:
     """Where people speak, and the page that shows what they said."""
     desk = Desk(people, engine, config.remediate, board.published, config.engine.data_dir)
-    board.engine, board.words, board.notices = engine, partial(words, people), lambda: desk.notices
+    board.engine, board.words, board.notices = engine, partial(words, people), lambda: notices + desk.notices
 
     def publish() -> None:
         desk.look()
