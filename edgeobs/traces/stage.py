@@ -79,6 +79,7 @@ class Traces:
         self.seen = Seen(self.units, self.given, self.kept, self.interval_ns)
         self._calling = Calling(self.units, self.clocks, self.wait_ns, counts)
         self._pending: list[Spans] = []
+        self._pending_spans = 0
         self._stepped_ns = self._closed_ns = self._forgot_ns = self._began_ns = self._whole_ns = 0
 
     def take(self, batch: SpanBatch, now_ns: int) -> None:
@@ -88,7 +89,8 @@ class Traces:
         self._began_ns = self._began_ns or now_ns
         spans = settled(batch, self.units.resolve(batch, now_ns), self.settings, now_ns, self.counts)
         self._pending.append(spans)
-        if sum(len(each.key) for each in self._pending) >= _TOGETHER:
+        self._pending_spans += len(spans.key)
+        if self._pending_spans >= _TOGETHER:
             self._step(now_ns)
 
     def close(self, now_ns: int) -> Closed:
@@ -147,7 +149,7 @@ class Traces:
     def _step(self, now_ns: int) -> None:
         """Count what is pending, and join what can be joined."""
         self._stepped_ns = now_ns
-        pending, self._pending = self._pending or [Spans.none()], []
+        pending, self._pending, self._pending_spans = self._pending or [Spans.none()], [], 0
         spans = Spans.joined(pending)
         came_ns = int(spans.came_ns.min(initial=now_ns))
         self.units.heard(Resolved(spans.source, spans.operation, spans.told), now_ns)

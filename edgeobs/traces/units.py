@@ -14,6 +14,7 @@ from edgeobs.traces.register import FULL, Register
 from edgeobs.traces.settings import Settings
 
 OTHER = "other"
+_MANY = 256  # rows
 _LONGEST = 256  # characters of an operation or peer
 _KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
 _OTHER_SPANS = "edgeobs_spans_other_total"
@@ -59,6 +60,16 @@ def name_of(source: Source) -> str:
     return source.service() or source.resource.workload or source.resource.pod or "unknown"
 
 
+def _grouped(code: Int64s) -> tuple[list[int], Int64s, list[int]]:
+    """Each code once, which of them each was, and how often; NumPy's way pays for many."""
+    if len(code) > _MANY:
+        unique, inverse, count = np.unique(code, return_inverse=True, return_counts=True)
+        return unique.tolist(), inverse, count.tolist()
+    place: dict[int, int] = {}
+    which = np.array([place.setdefault(c, len(place)) for c in code.tolist()], np.int64)
+    return list(place), which, np.bincount(which, minlength=len(place)).tolist()
+
+
 class Units:
     """The three registers, and what their numbers mean to one another."""
 
@@ -90,10 +101,9 @@ class Units:
     def edges_of(self, caller: Int32s, callee: Int32s, now_ns: int) -> Int32s:
         """The edge of each pair of sources (caller −1: from outside), −1 where there is no room."""
         pair = (caller.astype(np.int64) + 1) << 32 | callee
-        unique, inverse, count = np.unique(pair, return_inverse=True, return_counts=True)
+        unique, inverse, count = _grouped(pair)
         found = [
-            self._edge((p >> 32) - 1, p & 0xFFFFFFFF, now_ns, n)
-            for p, n in zip(unique.tolist(), count.tolist(), strict=True)
+            self._edge((p >> 32) - 1, p & 0xFFFFFFFF, now_ns, n) for p, n in zip(unique, count, strict=True)
         ]
         number = np.array(found, np.int32)
         self.edges.heard(number[number >= 0], now_ns)
@@ -186,9 +196,9 @@ class Units:
     def _operations(self, batch: SpanBatch, source: Int32s, now_ns: int) -> Int32s:
         names, kinds = len(batch.names), len(_KINDS)
         code = (source.astype(np.int64) * names + batch.name) * kinds + batch.kind
-        unique, inverse, count = np.unique(code, return_inverse=True, return_counts=True)
+        unique, inverse, count = _grouped(code)
         found = np.empty(len(unique), np.int32)
-        for k, (what, spans) in enumerate(zip(unique.tolist(), count.tolist(), strict=True)):
+        for k, (what, spans) in enumerate(zip(unique, count, strict=True)):
             place, kind = divmod(what, kinds)
             number, name = divmod(place, names)
             found[k] = -1 if number < 0 else self._operation(number, batch.names[name], kind, now_ns, spans)
@@ -209,9 +219,9 @@ class Units:
             return told
         names = len(batch.names)
         code = source[which].astype(np.int64) * names + batch.peer[which]
-        unique, inverse, count = np.unique(code, return_inverse=True, return_counts=True)
+        unique, inverse, count = _grouped(code)
         found = np.empty(len(unique), np.int32)
-        for k, (what, calls) in enumerate(zip(unique.tolist(), count.tolist(), strict=True)):
+        for k, (what, calls) in enumerate(zip(unique, count, strict=True)):
             number, peer = divmod(what, names)
             caller, owner = name_of(self.sources[number]), self.sources.owner[number]
             key = Link(number, caller, batch.names[peer][:_LONGEST], "", told=True)
