@@ -5,10 +5,12 @@ httptools for its grammar; sizes, times and limits are those of `ingest.settings
 `ingest.answers`.
 """
 
+import logging
 import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -31,6 +33,8 @@ from edgeobs.ingest.errors import Malformed
 from edgeobs.ingest.settings import Settings
 from edgeobs.signals import Counts
 
+log = logging.getLogger("edgeobs.agent")
+
 MOST_CONNECTIONS = 64
 _HEADER_BYTES = 16_384
 _CHUNK = 65_536
@@ -42,7 +46,7 @@ _ROUTES: dict[str, tuple[Signal, str, dict[str, AnyFormat]]] = {
 """Path → signal, what its requests are counted as, and content type → format."""
 
 _ENCODINGS: dict[str, Encoding] = {"": "identity", "identity": "identity", "gzip": "gzip", "zstd": "zstd"}
-_REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 413: "Content Too Large"}
+_REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 413: "Content Too Large", 500: "Internal"}
 
 Take = Callable[[Delivery], Receipt]
 """Waits until a delivery is processed; raises as `ingest.delivery.Submit` does."""
@@ -122,6 +126,8 @@ class Listener:
     def stop(self) -> None:
         """Take no more connections; those that are open end with their request."""
         self._stopping.set()
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)  # wakes who waits in accept
         self._sock.close()
 
     def _accept(self) -> None:
@@ -170,6 +176,9 @@ class Listener:
             keep = request.whole
             if isinstance(error, Overloaded):
                 self._counts["edgeobs_queue_shed_total", _counted(request)] += 1
+        except Exception:
+            log.exception("a request failed")
+            answer = Answer(500, TEXT, b"a mistake of ours; the agent's log has it\n")
         if method != "GET":
             self._counts["edgeobs_requests_total", _counted(request), str(answer.status)] += 1
         connection.settimeout(self._settings.body_timeout_s)

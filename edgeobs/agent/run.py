@@ -93,9 +93,17 @@ def build_process(config: Config, settings: AgentSettings) -> Process:
     )  # fmt: skip
     listener_counts = Counts()
     look = _look(agent, sender, (core.counts, sent, listener_counts))
-    sock = socket.create_server((config.server.host, config.server.http_port), backlog=64)
+    sock = _listening(config.server.host, config.server.http_port)
     listener = Listener(sock, inlet.submit, auth, config.server, listener_counts, look)
     return Process(agent, listener, scrapers, sender)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=64)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot listen on {host} port {port}: {error.strerror}") from None
 
 
 def run(config: Config, settings: AgentSettings, stop: threading.Event | None = None) -> None:

@@ -22,6 +22,7 @@ from edgeobs.agent.config import parse
 from edgeobs.agent.inlet import Inlet
 from edgeobs.agent.lean import untouched
 from edgeobs.agent.reading import Readings
+from edgeobs.agent.run import build_process
 from edgeobs.agent.scraper import Fetched, Scraper
 from edgeobs.agent.settings import AgentSettings, Target
 from edgeobs.agent.telling import Telling
@@ -332,6 +333,14 @@ def test_the_process_serves_survives_kill_9_and_ends_cleanly(
     assert again.metric("edgeobs_series") >= 20, "it knows its series"
     assert "restored" in (tmp_path / "log").read_text()
     assert again.end(signal.SIGTERM) == 0
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        config, settings = parse(f"{SMALL}engine: {{data_dir: {tmp_path}}}\nserver: {{http_port: {port}}}\n")
+        with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1 port {port}"):
+            build_process(config, settings)
 
 
 def test_a_file_that_cannot_be_used_ends_it_with_2(tmp_path: Path) -> None:

@@ -99,6 +99,13 @@ def test_what_is_not_taken_is_refused(
     assert served.taken == []
 
 
+def test_a_mistake_of_ours_is_said_and_the_next_request_served(served: Served) -> None:
+    served.refuse = ZeroDivisionError()
+    assert httpx.post(f"{served.url}/v1/metrics", content=b"x", headers=PROTO).status_code == 500
+    served.refuse = None
+    assert httpx.post(f"{served.url}/v1/metrics", content=b"x", headers=PROTO).status_code == 200
+
+
 def test_a_full_queue_is_said_as_otlp_has_it(served: Served) -> None:
     served.refuse = Overloaded(3.0)
     answer = httpx.post(f"{served.url}/v1/metrics", content=b"x", headers=PROTO)
