@@ -4,12 +4,19 @@ import base64
 import json
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from edgeobs.ingest.errors import Malformed
+from edgeobs.ingest.wire_fields import fields
 
 _MESSAGE = (b"message", b"msg", b"log", b"body", b"event")
 """Keys of a map that hold what a person would read, the first that is there."""
 _KEYS = 128  # of a map that are looked at for it
+_DEPTH = 32  # of values within values; what lies deeper is null
 
 
 def text(value: Any, limit: int) -> bytes:
@@ -65,18 +72,44 @@ def _boundary(raw: bytes, limit: int) -> int:
     return limit
 
 
+def pair(raw: bytes, start: int, end: int, kind: Any) -> tuple[bytes, Any]:
+    """Key and value of a KeyValue; None: a value that is none, or not there. ``kind`` is AnyValue's class."""
+    key, value = b"", None
+    for number, at, to in fields(raw, start, end):
+        if number == 1:
+            key = raw[at:to]
+        elif number == 2:
+            value = _parsed(kind, raw[at:to])
+    return key, value
+
+
+def _parsed(kind: Any, raw: bytes) -> Any:
+    try:
+        return kind.FromString(raw)
+    except DecodeError:
+        return None
+
+
+def _entries(raw: bytes, kind: Any) -> Iterator[tuple[bytes, Any]]:
+    """Of a KeyValueList, as far as it can be read."""
+    with suppress(Malformed):
+        for number, at, to in fields(raw, 0, len(raw)):
+            if number == 1:
+                yield pair(raw, at, to, kind)
+
+
 def _message(value: Any) -> bytes | None:
     found: dict[bytes, bytes] = {}
-    for pair in islice(value.kvlist_value.values, _KEYS):
-        kind = pair.value.WhichOneof("value") if pair.key in _MESSAGE else None
+    for key, each in islice(_entries(value.kvlist_value, type(value)), _KEYS):
+        kind = each.WhichOneof("value") if each is not None and key in _MESSAGE else None
         if kind in ("string_value", "bytes_value"):
-            found.setdefault(pair.key, getattr(pair.value, kind))
+            found.setdefault(key, getattr(each, kind))
     return next((found[key] for key in _MESSAGE if key in found), None)
 
 
-def _json(value: Any, limit: int) -> Iterator[str]:
+def _json(value: Any, limit: int, depth: int = 0) -> Iterator[str]:
     """Pieces of compact JSON; each at most some ``limit`` long, made only when asked for."""
-    match value.WhichOneof("value"):
+    match value.WhichOneof("value") if value is not None and depth < _DEPTH else None:
         case "string_value":
             yield json.dumps(_clean(value.string_value, limit).decode(), ensure_ascii=False)
         case "bytes_value":
@@ -88,17 +121,25 @@ def _json(value: Any, limit: int) -> Iterator[str]:
         case "double_value":
             yield repr(value.double_value) if math.isfinite(value.double_value) else "null"
         case "array_value":
-            yield "["
-            for number, each in enumerate(value.array_value.values):
-                yield "," if number else ""
-                yield from _json(each, limit)
-            yield "]"
+            yield from _array(value, limit, depth)
         case "kvlist_value":
             yield "{"
-            for number, pair in enumerate(value.kvlist_value.values):
+            for number, (key, each) in enumerate(_entries(value.kvlist_value, type(value))):
                 yield "," if number else ""
-                yield json.dumps(_clean(pair.key, limit).decode(), ensure_ascii=False) + ":"
-                yield from _json(pair.value, limit)
+                yield json.dumps(_clean(key, limit).decode(), ensure_ascii=False) + ":"
+                yield from _json(each, limit, depth + 1)
             yield "}"
         case _:
             yield "null"
+
+
+def _array(value: Any, limit: int, depth: int) -> Iterator[str]:
+    yield "["
+    raw, first = value.array_value, True
+    with suppress(Malformed):
+        for number, at, to in fields(raw, 0, len(raw)):
+            if number == 1:
+                yield "" if first else ","
+                first = False
+                yield from _json(_parsed(type(value), raw[at:to]), limit, depth + 1)
+    yield "]"

@@ -2,11 +2,13 @@
 
 The messages are OTLP's with every string as bytes: a line that is no UTF-8, which protobuf's parser would
 throw away with its whole request, is a line with a few characters replaced. What edgeobs has no use for
-(attributes of records, scopes) is never looked at. Field numbers are those of opentelemetry-proto 1.x.
+(attributes of records, scopes) is never looked at, and what may hold any number of messages in a few bytes
+(values, resources) no further than it is wanted. Field numbers are those of opentelemetry-proto 1.x.
 """
 
 from collections import Counter
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from edgeobs.ingest import bodies, otlp_json, sources
 from edgeobs.ingest.errors import Malformed
 from edgeobs.ingest.messages import Spec, made
+from edgeobs.ingest.wire_fields import crowded, fields
 from edgeobs.signals import LogBatch, Principal, Source
 
 MAX_TEXT_BYTES = 16_384
@@ -24,20 +27,20 @@ MAX_RECORDS = 262_144
 """Of one request; those beyond are refused: one may be two bytes long, and costs a thousand times more."""
 
 _MAX_NS = (1 << 63) - 1
+_LARGE = 1 << 20  # a body below it cannot hold so many messages that they would fill the memory
+_RECORDS = 1, 2, 2  # field numbers: resource_logs, scope_logs, log_records
+_ATTRIBUTES = 1000  # of a resource that are looked at
+_REMEMBERED_BYTES = 4096  # a resource up to so long is read once
 _SPEC: Spec = {
     "AnyValue": {
         1: "string_value bytes value",
         2: "bool_value bool value",
         3: "int_value int64 value",
         4: "double_value double value",
-        5: "array_value ArrayValue value",
-        6: "kvlist_value KeyValueList value",
+        5: "array_value bytes value",  # a message: looked into as far as its text is wanted
+        6: "kvlist_value bytes value",
         7: "bytes_value bytes value",
     },
-    "ArrayValue": {1: "values *AnyValue"},
-    "KeyValueList": {1: "values *KeyValue"},
-    "KeyValue": {1: "key bytes", 2: "value AnyValue"},
-    "Resource": {1: "attributes *KeyValue"},
     "LogRecord": {
         1: "time_unix_nano fixed64",
         2: "severity_number int32",  # an enum on the wire; open, so that new values pass
@@ -47,7 +50,7 @@ _SPEC: Spec = {
         11: "observed_time_unix_nano fixed64",
     },
     "ScopeLogs": {2: "log_records *LogRecord"},
-    "ResourceLogs": {1: "resource Resource", 2: "scope_logs *ScopeLogs"},
+    "ResourceLogs": {1: "resource bytes", 2: "scope_logs *ScopeLogs"},
     "Request": {1: "resource_logs *ResourceLogs"},
 }
 _WORDS = {
@@ -61,6 +64,8 @@ _WORDS = {
 def decode(body: bytes, principal: Principal, now_ns: int) -> LogBatch:
     """The records of an uncompressed ExportLogsServiceRequest; raises Malformed."""
     del now_ns  # a record without a time is settled by who counts it
+    if len(body) > _LARGE and crowded(body, _RECORDS, MAX_RECORDS):
+        raise Malformed(f"OTLP logs body of {len(body)} bytes: more than {MAX_RECORDS} records")
     try:
         request = _request().FromString(body)
     except DecodeError as error:
@@ -81,8 +86,12 @@ def severity(number: int, text: str) -> int:
 
 
 @lru_cache(maxsize=1)
+def _classes() -> dict[str, Any]:
+    return made("edgeobs.logs", _SPEC)
+
+
 def _request() -> Any:
-    return made("edgeobs.logs", _SPEC)["Request"]
+    return _classes()["Request"]
 
 
 def _batch(request: Any, principal: Principal) -> LogBatch:
@@ -94,9 +103,8 @@ def _batch(request: Any, principal: Principal) -> LogBatch:
     texts: list[bytes] = []
     traces: list[bytes] = []
     for each in request.resource_logs:
-        known = sources.source(
-            (_text(a.key), _text(bodies.text(a.value, 1024))) for a in each.resource.attributes
-        )
+        raw = each.resource
+        known = _known(raw) if len(raw) <= _REMEMBERED_BYTES else _source(raw)
         allowed = sources.speaks_for(principal, known)
         for scope in each.scope_logs:
             records = scope.log_records
@@ -131,6 +139,22 @@ def _batch(request: Any, principal: Principal) -> LogBatch:
         np.frombuffer(b"".join(traces), ">u8").astype(np.uint64).reshape(-1, 2),
         dict(rejected),
     )
+
+
+@lru_cache(maxsize=4096)
+def _known(resource: bytes) -> Source:
+    return _source(resource)
+
+
+def _source(resource: bytes) -> Source:
+    """Of a Resource as it was sent; raises Malformed."""
+    kind = _classes()["AnyValue"]
+    pairs = []
+    for number, start, end in islice(fields(resource, 0, len(resource)), _ATTRIBUTES):
+        if number == 1:
+            key, value = bodies.pair(resource, start, end, kind)
+            pairs.append((_text(key), _text(bodies.text(value, 1024)) if value is not None else ""))
+    return sources.source(pairs)
 
 
 _NO_TRACE = bytes(16)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import tracemalloc
 from itertools import pairwise
 from typing import Any
 
@@ -258,18 +259,64 @@ def test_more_records_than_anyone_sends(monkeypatch: pytest.MonkeyPatch) -> None
     assert batch.rejected == {"limit": 3}
 
 
-def test_values_nested_without_end() -> None:
-    def field(number: int, inside: bytes) -> bytes:
-        length = len(inside)
-        return bytes([number << 3 | 2, length & 127 | 128, length >> 7 & 127 | 128, length >> 14]) + inside
+def field(number: int, inside: bytes) -> bytes:
+    """A length-delimited field on the wire."""
+    length, size = len(inside), bytearray()
+    while length > 127:
+        size.append(length & 127 | 128)
+        length >>= 7
+    return bytes([number << 3 | 2, *size, length]) + inside
 
+
+def test_values_nested_without_end() -> None:
     value = text("deep").SerializeToString()
-    for _ in range(200):
+    for _ in range(5000):
         value = field(5, field(1, value))  # an AnyValue that holds an array of one
-    with pytest.raises(Malformed):
-        decode(field(1, field(2, field(2, field(5, value)))), ANYONE, 1)
+    (found,) = texts(decode(field(1, field(2, field(2, field(5, value)))), ANYONE, 1))
+    assert found.startswith("[[[")
+    assert "null" in found
     with pytest.raises(Malformed):
         decode_json(b'{"resourceLogs":' + b"[" * 100_000, ANYONE, 1)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        field(1, field(2, field(2, b"") * 2_000_000)),  # records of two bytes
+        field(1, field(2, b"") * 2_000_000),
+        field(1, b"") * 2_000_000,
+    ],
+)
+def test_millions_of_empty_messages_are_never_made(hostile: bytes) -> None:
+    tracemalloc.start()
+    with pytest.raises(Malformed, match="more than 262144"):
+        decode(hostile, ANYONE, 1)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+    group = b"\x0b" + hostile  # a group, which nobody sends any more, hides nothing
+    with pytest.raises(Malformed):
+        decode(group, ANYONE, 1)
+
+
+@pytest.mark.parametrize("kind", [5, 6])
+def test_millions_of_values_are_looked_at_as_far_as_they_are_shown(kind: int) -> None:
+    body = field(1, field(2, field(2, field(5, field(kind, field(1, b"") * 3_000_000)))))
+    (found,) = texts(decode(body, ANYONE, 1))
+    assert len(found) == MAX_TEXT_BYTES
+    resource = field(1, field(1, b"") * 3_000_000)
+    batch = decode(field(1, resource + field(2, field(2, b""))), ANYONE, 1)
+    assert batch.sources[0].resource == Resource()
+
+
+def test_a_value_that_is_none_is_null() -> None:
+    array = field(5, field(1, b"\xff\xff") + field(1, text("after").SerializeToString()))
+    (found,) = texts(decode(field(1, field(2, field(2, field(5, array)))), ANYONE, 1))
+    assert json.loads(found) == [None, "after"]
+    broken = field(5, b"\x0a\x7f")  # ends beyond its message
+    (found,) = texts(decode(field(1, field(2, field(2, field(5, broken)))), ANYONE, 1))
+    assert json.loads(found) == []
+    with pytest.raises(Malformed):
+        decode(field(1, field(1, b"\x0a\x7f")), ANYONE, 1)
 
 
 def test_no_message_of_ours_is_a_message_of_others() -> None:
