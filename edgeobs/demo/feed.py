@@ -1,4 +1,4 @@
-"""The simulated site, live: a step a second, a sender a zone, over the socket like any other."""
+"""The simulated site, live: a step a second, a sender a zone and signal, over the socket like any other."""
 
 import threading
 import time
@@ -6,8 +6,11 @@ from collections.abc import Sequence
 
 from edgeobs.demo.faults import Fault
 from edgeobs.demo.site import ZONES, Site
+from edgeobs.demo.talk import Talking
 from edgeobs.node.send import Sender
 from edgeobs.node.settings import Sending
+
+SIGNALS = ("metrics", "logs", "traces")
 
 
 class Feed:
@@ -18,14 +21,17 @@ class Feed:
     seed
         Which site.
     url
-        The core's OTLP/HTTP metrics path.
+        The core's OTLP/HTTP base URL.
 
     """
 
     def __init__(self, seed: int, url: str) -> None:
-        self.senders = {zone: Sender(Sending(url=url)) for zone in ZONES}
+        self.senders = {
+            (zone, signal): Sender(Sending(url=f"{url}/v1/{signal}")) for zone in ZONES for signal in SIGNALS
+        }
         self.afflict(())
         self._site = Site(seed, time.time())
+        self._talking = Talking(self._site, seed)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="simulated-site", daemon=True)
 
@@ -47,15 +53,19 @@ class Feed:
 
     def trouble(self) -> str:
         """What keeps a sender from sending; empty when nothing was refused or dropped."""
-        for zone, sender in self.senders.items():
+        for (zone, signal), sender in self.senders.items():
             if sender.counts["refused"] or sender.counts["dropped"]:
                 counts = ", ".join(f"{name} {count}" for name, count in sorted(sender.counts.items()))
-                return f"zone {zone}: {counts}; {sender.last_error}"
+                return f"{signal} of zone {zone}: {counts}; {sender.last_error}"
         return ""
 
     def _run(self) -> None:
         due = time.monotonic()
         while not self._stop.wait(max(due - time.monotonic(), 0.0)):
-            for report in self._site.step(time.time(), self._faults):
-                self.senders[report.zone].put(report.body)
+            now = time.time()
+            for report in self._site.step(now, self._faults):
+                self.senders[report.zone, "metrics"].put(report.body)
+            for talk in self._talking.step(now, self._faults):
+                self.senders[talk.zone, "logs"].put(talk.logs)
+                self.senders[talk.zone, "traces"].put(talk.spans)
             due = max(due + 1.0, time.monotonic())

@@ -115,7 +115,7 @@ class Show:
         config = write_config(folder, ports, witness.kubeconfig if witness else None)
         self.core = [*core, "-c", str(config)]
         self.page = f"http://{LOOPBACK}:{ports.web}/"
-        self.otlp = f"http://{LOOPBACK}:{ports.http}/v1/metrics"
+        self.otlp = f"http://{LOOPBACK}:{ports.http}"
         self.api = Api(self.page)
         self.feed = Feed(seed, self.otlp)
         self.node = socket.gethostname()
@@ -133,7 +133,16 @@ class Show:
         self.screen.line(f"page: {self.page}   API: {self.page}openapi.json   OTLP/HTTP: {self.otlp}")
         self.screen.line(f"senders: this machine ({self.node}) and 30 simulated nodes in zones a, b and c")
         self.screen.line("stop with Ctrl-C")
-        here = ["--url", self.otlp, "--node", self.node, "--zone", "here", "--cluster", CLUSTER]
+        here = [
+            "--url",
+            f"{self.otlp}/v1/metrics",
+            "--node",
+            self.node,
+            "--zone",
+            "here",
+            "--cluster",
+            CLUSTER,
+        ]
         self.children.start("node", [sys.executable, "-m", "edgeobs.node", *here])
         self.feed.start()
         started, available = time.monotonic(), list[int]()

@@ -39,6 +39,8 @@ def write_config(folder: Path, ports: Ports, kubeconfig: Path | None = None) -> 
         "web": {"host": LOOPBACK, "port": ports.web},
         "cluster": {"kind": "memory", "opted_in": True},
         "engine": {"data_dir": str(folder / "data")},
+        "logs": {"interval_s": 1.0, "grace_s": 1.0},  # a few minutes must do to know what is usual
+        "traces": {"interval_s": 1.0, "wait_s": 2.0},
         "remediate": {"dry_run": True},
         "telemetry": {"log_level": "info", "log_format": "json"},
     }

@@ -23,16 +23,19 @@ class Otlp(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        request = ExportMetricsServiceRequest()
-        request.ParseFromString(self.rfile.read(int(self.headers["Content-Length"])))
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path == "/v1/metrics":
+            self.hear(ExportMetricsServiceRequest.FromString(body))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def hear(self, request: ExportMetricsServiceRequest) -> None:
         if MODE == "dies":
             sys.stderr.write("Traceback: out of cheese\n")
             sys.stderr.flush()
             threading.Thread(target=server.shutdown).start()
         notice(request)
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
 
     def log_message(self, *_: object) -> None:
         """Nothing."""
