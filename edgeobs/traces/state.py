@@ -47,7 +47,11 @@ def dumped(stage: "Traces") -> dict[str, NDArray[Any]]:
 
 
 def loaded(stage: "Traces", state: Mapping[str, NDArray[Any]]) -> None:
-    """Fill a fresh stage; ValueError with the reason when that does not fit, and the stage is then spoilt."""
+    """Fill a fresh stage; ValueError with the reason when that does not fit, and the stage is then spoilt.
+
+    Other settings are no error, for what other stages learned must not be lost for them: with intervals of
+    another length those that were open are left out, and where there is no room for all, none is taken up.
+    """
     try:
         _load(stage, state)
     except (KeyError, TypeError, IndexError, AttributeError) as wrong:
@@ -59,9 +63,9 @@ def loaded(stage: "Traces", state: Mapping[str, NDArray[Any]]) -> None:
 def _load(stage: "Traces", state: Mapping[str, NDArray[Any]]) -> None:
     if state["schema"].tolist() != [_SCHEMA]:
         raise ValueError(f"schema {state['schema'].tolist()}, expected [{_SCHEMA}]")
-    if state["interval_ns"].tolist() != [stage.interval_ns]:
-        raise ValueError(f"intervals of {state['interval_ns'].tolist()} ns, set to {stage.interval_ns}")
     own, names = stage.units, json.loads(state["names"].tobytes())
+    if max(len(names[name]) for name in _REGISTERS) > own.sources.limit:
+        return
     _register(own.sources, "sources", state, [_source(row) for row in names["sources"]])
     _register(own.operations, "operations", state, [r and Operation(*r) for r in names["operations"]])
     _register(own.edges, "edges", state, [row and Link(*row) for row in names["edges"]])
@@ -76,13 +80,14 @@ def _load(stage: "Traces", state: Mapping[str, NDArray[Any]]) -> None:
     stage.tally.closed_ns = state["closed_ns"].astype(np.int64)
     stage.given.told(np.arange(len(state["last_ns"])), 0)
     stage.given.last_ns[: len(state["last_ns"])] = state["last_ns"]
-    _reopen(stage, state)
+    for unit in (*np.flatnonzero(stage.given.last_ns).tolist(), *stage.kept.all()):
+        own.source_of(unit)
+    if state["interval_ns"].tolist() == [stage.interval_ns]:
+        _reopen(stage, state)
 
 
 def _register(register: Register[Any], name: str, state: Mapping[str, NDArray[Any]], keys: list[Any]) -> None:
     size = len(keys)
-    if size > register.limit:
-        raise ValueError(f"{size} {name}, the limit is {register.limit}")
     owner = _column(state, f"{name}_owner", size).tolist()
     heard, first = _column(state, f"{name}_heard", size), _column(state, f"{name}_first", size)
     register.load(keys, owner, heard, first)

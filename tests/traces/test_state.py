@@ -72,7 +72,7 @@ def test_a_state_is_a_copy() -> None:
     "broken",
     [
         {"schema": np.array([99])},
-        {"interval_ns": np.array([5])},
+        {"last_ns": np.full(10_000, 7)},
         {"names": np.frombuffer(b"{", np.uint8)},
         {"names": np.frombuffer(b'{"sources": [[1]]}', np.uint8)},
         {"names": np.frombuffer(b"\xff", np.uint8)},
@@ -99,12 +99,22 @@ def test_what_does_not_fit_changes_nothing(broken: dict[str, Any]) -> None:
     assert two.value("calls orders@n2") is None
 
 
-def test_a_state_from_a_larger_stage_is_refused() -> None:
+def test_a_state_of_other_bounds_is_left_whole() -> None:
     one, two = Bench(), Bench(Settings(most=16))
     for n in range(30):
         one.take(Span(f"s{n}", "x", 1, 0, SERVER, trace=n + 1), at=1)
-    with pytest.raises(ValueError, match="30 sources, the limit is 16"):
-        two.stage.restore(one.stage.state())
+    two.stage.restore(one.stage.state())
+    assert len(two.stage.units.sources) == 0
+
+
+def test_a_state_of_other_intervals_gives_what_still_fits() -> None:
+    one, two = Bench(), Bench(Settings(interval_s=7))
+    one.take(*TRACE, at=1)
+    one.until(7)
+    two.stage.restore(one.stage.state())
+    assert not two.stage.tally.open
+    assert len(two.stage.units.sources) == 2
+    assert two.stage.offsets(T0) == one.stage.offsets(T0)
 
 
 def test_operations_of_sources_that_are_not_there_are_refused() -> None:
