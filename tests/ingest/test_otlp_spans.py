@@ -36,7 +36,8 @@ def test_every_column() -> None:
     trace, own, parent = bytes(range(16)), b"\x00" * 7 + b"\x02", b"\x01" + b"\x00" * 7
     one = span(
         trace_id=trace, span_id=own, parent_span_id=parent, name="GET", kind=3,
-        start_time_unix_nano=NOW, end_time_unix_nano=NOW - 5, status=pb.Status(code=pb.Status.STATUS_CODE_ERROR),
+        start_time_unix_nano=NOW, end_time_unix_nano=NOW - 5,
+        status=pb.Status(code=pb.Status.STATUS_CODE_ERROR),
     )  # fmt: skip
     one.attributes.add(key="db.system").value.string_value = "redis"
     one.attributes.add(key="peer.service").value.string_value = "stock"
