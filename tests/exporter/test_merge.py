@@ -2,7 +2,7 @@
 
 import json
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeobs.exporter.merge import Snapshot, folded, merged, since
@@ -18,6 +18,7 @@ workers = st.lists(
 )
 
 
+@settings(max_examples=40)
 @given(workers, st.data())
 def test_who_ended_counts_as_who_is_alive(
     seen: list[tuple[dict[str, int], list[float]]], data: st.DataObject

@@ -25,7 +25,8 @@ def test_its_own_test_passes(tmp_path: Path) -> None:
     new("boiler", tmp_path / "boiler")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
-        cwd=tmp_path / "boiler", capture_output=True, text=True, timeout=110, check=False,
+        cwd=tmp_path / "boiler", env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True, text=True, timeout=110, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     assert "3 passed" in done.stdout
