@@ -56,7 +56,7 @@ class Post:
             with error:
                 text = error.read(200).decode("utf-8", "replace")
             return Answer(error.code, error.headers.get("Retry-After", ""), f"HTTP {error.code}: {text}")
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:  # the last: no header, such a token
             return Answer(0, why=f"{type(error).__name__}: {error}")
 
     def _all_headers(self) -> dict[str, str]:

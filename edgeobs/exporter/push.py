@@ -79,7 +79,10 @@ def configured(endpoint: str, given: Mapping[str, Any], env: Mapping[str, str] =
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(f"push: expected http://HOST[:PORT][/PATH] or https://…; found {url!r}")
     words = env.get("OTEL_EXPORTER_OTLP_METRICS_HEADERS") or env.get("OTEL_EXPORTER_OTLP_HEADERS", "")
-    made = Settings(url=url, **{"headers": parse_env_headers(words, liberal=True), **given})
+    paths = {
+        name: Path(given[name]) for name in ("buffer", "token_file", "ca_file") if given.get(name) is not None
+    }
+    made = Settings(url=url, **{"headers": parse_env_headers(words, liberal=True), **given, **paths})
     if not (made.every_s > 0 and made.timeout_s > 0 and made.buffer_bytes >= 1):
         raise ValueError(f"push: every_s and timeout_s are > 0, buffer_bytes is ≥ 1; found {made}")
     return made
@@ -179,13 +182,13 @@ class Pusher:
     def _body(self) -> bytes:
         try:
             families = list(self._exposed.collect())
+            data = metrics_data(
+                families, self._declared, self._resource, self._scope, time.time_ns(), self._start_ns
+            )
+            return gzip.compress(encode_metrics(data).SerializeToString(), 3)
         except Exception as error:  # noqa: BLE001  a collector of others that raises; the next time it may not
             warn("push: %s: %s", type(error).__name__, error)
             return b""
-        data = metrics_data(
-            families, self._declared, self._resource, self._scope, time.time_ns(), self._start_ns
-        )
-        return gzip.compress(encode_metrics(data).SerializeToString(), 3)
 
     def _offer(self, body: bytes) -> None:
         if not body:

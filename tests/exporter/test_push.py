@@ -17,6 +17,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
     ExportMetricsServiceResponse,
 )
+from prometheus_client.metrics_core import Metric
 
 from edgeobs.exporter import Exporter
 from edgeobs.exporter.push import configured, resource
@@ -129,7 +130,7 @@ def test_what_cannot_be_sent_waits_and_comes_in_order(
 ) -> None:
     server.status, server.headers = 503, {"Retry-After": "0"}
     dev, beats = exporter()
-    dev.push(server.url, every_s=0.02, buffer=tmp_path / "buffer" if on_disk else None)
+    dev.push(server.url, every_s=0.02, buffer=str(tmp_path / "buffer") if on_disk else None)
     for _ in range(3):
         beats.inc()
         seen = own(dev, "edgeobs_exporter_push_waiting_bytes")
@@ -218,8 +219,36 @@ def test_a_token_that_cannot_be_read_is_told_and_waited_for(
     dev, _ = exporter()
     dev.push(server.url, every_s=3600, token_file=tmp_path / "none")
     wait(lambda: own(dev, "edgeobs_exporter_pushes_total", outcome="again") >= 1, "it was not counted")
+    (tmp_path / "none").write_text("two\nlines")  # what no header can be
+    wait(lambda: own(dev, "edgeobs_exporter_pushes_total", outcome="again") >= 2, "it was not counted")
     (tmp_path / "none").write_text("late")
     wait(lambda: server.taken, "it never recovered")
+
+
+def test_a_collector_that_raises_does_not_end_the_pushing(server: Server, exporter: Make) -> None:
+    class Odd:
+        """Registered past us, in prometheus_client's own way."""
+
+        broken, asked = True, 0
+
+        def describe(self) -> list[Metric]:
+            return []
+
+        def collect(self) -> list[Metric]:
+            self.asked += 1
+            if self.broken:
+                raise RuntimeError("broken")
+            return []
+
+    dev, beats = exporter()
+    odd = Odd()
+    dev.registry.register(odd)
+    beats.inc(2)
+    dev.push(server.url, every_s=0.02)
+    wait(lambda: odd.asked > 1, "it was not asked again")
+    assert server.taken == []
+    odd.broken = False
+    wait(lambda: server.values("dev_beats")[-1:] == [2], "it never recovered")
 
 
 def test_scraped_and_pushed_are_the_same(server: Server, exporter: Make) -> None:

@@ -32,23 +32,32 @@ def test_its_own_test_passes(tmp_path: Path) -> None:
     assert "3 passed" in done.stdout
 
 
-def test_it_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
-    new("wind_mast", tmp_path)
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, tmp_path / "wind_mast.py"], env={**os.environ, "PORT": str(port)}
-    )
+        port: int = free.getsockname()[1]
+        return port
+
+
+def test_it_runs_and_keeps_what_it_cannot_push_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    new("wind_mast", tmp_path)
+    port, nobody = free_port(), free_port()
+    environment = {
+        **os.environ, "PORT": str(port), "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{nobody}",
+        "BUFFER": str(tmp_path / "buffer"),
+    }  # fmt: skip
+    process = subprocess.Popen([sys.executable, tmp_path / "wind_mast.py"], env=environment)
     try:
         url = f"http://127.0.0.1:{port}/metrics"
-        page = wait(lambda: httpx.get(url).text, "it does not answer")
-        assert 'edgeobs_exporter_collector_up{collector="read"} 1.0' in page
+        up = 'edgeobs_exporter_collector_up{collector="read"} 1.0'
+        wait(lambda: up in httpx.get(url).text, "it does not answer")
+        wait(lambda: list((tmp_path / "buffer").glob("*.otlp")), "it does not push")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait(30)
+    assert len(list((tmp_path / "buffer").glob("*.otlp"))) >= 2, "its last values are not kept"
 
 
 def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
