@@ -30,7 +30,8 @@ from edgeobs.uplink.send import Sender
 
 log = logging.getLogger("edgeobs.agent")
 
-_SETTLE_STEPS = 15  # between two looks at whether there is much to settle anew
+_SETTLED = frozenset({16, 128, 1024})  # steps after which what was done for the first time is over
+_LOOK = 60  # steps between two looks at whether there is much to settle anew
 _GREW = 1.1  # the table by a tenth
 _KEPT_FREE = 256 << 10  # bytes of freed memory that the process keeps: what a step frees the next one uses
 
@@ -131,7 +132,7 @@ def loop(process: Process, interval_s: float, stop: threading.Event) -> None:
         if process.sender is not None:
             process.sender.notify()
         steps += 1
-        if steps % _SETTLE_STEPS == 0 and len(table) > _GREW * settled:
+        if steps in _SETTLED or (steps % _LOOK == 0 and len(table) > _GREW * settled):
             settled = len(table)
             settle()
         due = max(due + interval_s, time.monotonic())
