@@ -59,6 +59,8 @@ class Capped(MetricWrapperBase):
             return self._found[labelvalues]
         except (KeyError, TypeError):  # not seen, or nothing that has a hash
             return self._admit(labelvalues, labelkwargs)
+        except AttributeError:
+            raise ValueError(f"{self}: this series has its labels already") from None
 
     def _ordered(self, given: dict[str, object]) -> tuple[object, ...]:
         if len(given) != len(self.label_names) or not all(name in given for name in self.label_names):

@@ -47,10 +47,9 @@ class Share:
         folder.mkdir(parents=True, exist_ok=True)
         with _Lock(folder / "folder.lock", PATIENCE_S):
             self.slot, self._held = self._claim()
-            if not any(
-                _taken(path) for path in self.folder.glob("worker-*.lock") if path != self._lock_file()
-            ):
-                for path in folder.glob("*.json"):
+            locks = (path for path in folder.glob("worker-*.lock") if path != self._lock_file())
+            if not any(_taken(path) for path in locks):
+                for path in [*folder.glob("*.json"), *folder.glob(".*.json.*")]:  # these are drafts
                     path.unlink()
             self._fold(self._file(self.slot))
 

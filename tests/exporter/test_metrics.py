@@ -79,6 +79,14 @@ def test_wrong_labels_are_an_error(
         asked.labels(*values, **named)
 
 
+def test_a_series_has_no_labels_to_give(exporter: Exporter) -> None:
+    asked = exporter.counter("dev_asks_total", "Asks.", ["who"])
+    with pytest.raises(ValueError, match="has its labels already"):
+        asked.labels("a").labels("b")
+    with pytest.raises(ValueError, match="No label names"):
+        exporter.counter("dev_beats_total", "Beats.").labels("a")
+
+
 def test_a_metric_without_labels_has_no_cap(exporter: Exporter) -> None:
     beats = exporter.counter("dev_beats_total", "Beats.", cap=1)
     beats.inc()

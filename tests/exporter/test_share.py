@@ -76,10 +76,13 @@ def test_garbage_is_left_out_and_counted(tmp_path: Path) -> None:
 def test_a_folder_in_which_nobody_lives_is_begun_anew(tmp_path: Path) -> None:
     first = Share(tmp_path, {}, 10)
     first.write(own(first, 3))
+    draft = tmp_path / ".worker-0.json.4711.1"  # of one that was killed while it wrote
+    draft.write_bytes(b"{")
     first.leave()
     second = Share(tmp_path, {}, 10)
     mine = own(second, 4)
     assert asks(second, mine) == 4
+    assert not draft.exists()
     second.leave()
 
 
