@@ -135,11 +135,10 @@ class Site:
         return self.folder / "pods"
 
     def lines(self, selector: str) -> list[str]:
-        """All log lines of a selector that Loki has, oldest first, as often as it has them."""
+        """The last hour's log lines of a selector in Loki, oldest first, as often as it has them."""
         query: dict[str, str | int] = {
             "query": selector,
-            "start": 1,
-            "end": 2**62,
+            "since": "1h",
             "limit": PAGE,
             "direction": "forward",
         }
