@@ -147,23 +147,27 @@ def test_a_string_that_is_no_utf8_costs_its_own_characters_alone() -> None:
     assert batch.sources[0].resource.node == "no\ufffd("
 
 
-values = st.recursive(
-    st.one_of(
-        st.just(AnyValue()),
-        st.text(max_size=20).map(text),
-        st.binary(max_size=20).map(lambda v: AnyValue(bytes_value=v)),
-        st.booleans().map(lambda v: AnyValue(bool_value=v)),
-        st.integers(-(2**63), 2**63 - 1).map(lambda v: AnyValue(int_value=v)),
-        st.floats().map(lambda v: AnyValue(double_value=v)),
-    ),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3).map(lambda v: AnyValue(array_value=ArrayValue(values=v))),
-        st.lists(
-            st.builds(KeyValue, key=st.sampled_from(["msg", "log", "k", ""]), value=inner), max_size=3
-        ).map(lambda v: AnyValue(kvlist_value=KeyValueList(values=v))),
-    ),
-    max_leaves=6,
+leaves = st.one_of(
+    st.just(AnyValue()),
+    st.text(max_size=20).map(text),
+    st.binary(max_size=20).map(lambda v: AnyValue(bytes_value=v)),
+    st.booleans().map(lambda v: AnyValue(bool_value=v)),
+    st.integers(-(2**63), 2**63 - 1).map(lambda v: AnyValue(int_value=v)),
+    st.floats().map(lambda v: AnyValue(double_value=v)),
 )
+
+
+def holding(inside: st.SearchStrategy[AnyValue]) -> st.SearchStrategy[AnyValue]:
+    """A value, an array of some, or a map of some."""
+    pairs = st.builds(KeyValue, key=st.sampled_from(["msg", "log", "k", ""]), value=inside)
+    return st.one_of(
+        inside,
+        st.lists(inside, max_size=3).map(lambda v: AnyValue(array_value=ArrayValue(values=v))),
+        st.lists(pairs, max_size=3).map(lambda v: AnyValue(kvlist_value=KeyValueList(values=v))),
+    )
+
+
+values = holding(holding(leaves))
 records = st.builds(
     LogRecord,
     body=values,
