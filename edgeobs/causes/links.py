@@ -8,8 +8,8 @@ link between them is left. Where there is nobody to compare with, link and calle
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from edgeobs.causes.model import Clue, Member
-from edgeobs.signals import Edge
+from edgeobs.causes.model import Clue, Member, short
+from edgeobs.signals import Edge, Resource
 
 
 class Sides(NamedTuple):
@@ -22,19 +22,26 @@ class Sides(NamedTuple):
 
 def sides(members: Sequence[Member], clues: Sequence[Clue], edges: Sequence[Edge]) -> list[Sides]:
     """Every clue that has a callee, taken apart."""
-    service = {member.place: member.service for member in members}
-    ill = {(service.get(clue.place, ""), clue.callee) for clue in clues if clue.callee}
-    there = {(edge.caller, edge.callee) for edge in edges if edge.caller} | ill
+    if not any(clue.callee for clue in clues):
+        return []
+    service = {member.place: member.service or short(member.place) for member in members}
+    places: dict[str, list[Resource]] = {}
+    for member in members:
+        places.setdefault(member.service, []).append(member.place)
+    ill = {(service.get(clue.place, short(clue.place)), clue.callee) for clue in clues if clue.callee}
+    callers: dict[str, list[bool]] = {}  # of a callee: whether each sees it
+    called: dict[str, list[bool]] = {}  # by a caller: whether it sees it of each
+    for caller, callee in {(edge.caller, edge.callee) for edge in edges if edge.caller} | ill:
+        callers.setdefault(callee, []).append((caller, callee) in ill)
+        called.setdefault(caller, []).append((caller, callee) in ill)
     found = []
     for clue in clues:
         if clue.callee:
-            callers = [pair in ill for pair in there if pair[1] == clue.callee]
-            called = [pair in ill for pair in there if pair[0] == service.get(clue.place, "")]
-            caller, callee = _agreement(called), _agreement(callers)
-            if len(callers) == 1:
-                callee = (1.0 - caller) / 2
-            whole = max(caller + callee, 1.0)
-            found.append(_apart(clue, members, caller / whole, callee / whole))
+            by = _agreement(called[service.get(clue.place, short(clue.place))])
+            alone = len(callers[clue.callee]) == 1
+            of = (1.0 - by) / 2 if alone else _agreement(callers[clue.callee])
+            whole = max(by + of, 1.0)
+            found.append(_apart(clue, places.get(clue.callee, []), by / whole, of / whole))
     return found
 
 
@@ -43,14 +50,13 @@ def _agreement(ill: Sequence[bool]) -> float:
     return (sum(ill) - 1) / (len(ill) - 1) if len(ill) > 1 else 0.0
 
 
-def _apart(clue: Clue, members: Sequence[Member], caller: float, callee: float) -> Sides:
+def _apart(clue: Clue, callees: Sequence[Resource], caller: float, callee: float) -> Sides:
     text = f"{clue.text} (as its callers see it)"
     return Sides(
         clue._replace(decades=caller * clue.decades, callee=""),
         clue._replace(decades=(1.0 - caller - callee) * clue.decades),
         tuple(
-            clue._replace(place=member.place, text=text, decades=callee * clue.decades, callee="")
-            for member in members
-            if member.service == clue.callee
+            clue._replace(place=place, text=text, decades=callee * clue.decades, callee="")
+            for place in callees
         ),
     )

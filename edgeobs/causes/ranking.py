@@ -86,15 +86,15 @@ def _wholes(found: Blames, strong: Sequence[Clue], first_ns: int, settings: Sett
     for place in found:
         for kind, whole in _around(place):
             groups.setdefault((kind, whole), []).append(place)
-    for clue in strong:
+    news: dict[Resource, list[Clue]] = {}
+    for clue in sorted(strong, key=lambda clue: (-clue.decades, clue.onset_ns, clue.text)):
         if clue.place not in found and not clue.callee:
             groups.setdefault(_kind(clue.place), [])
+            news.setdefault(clue.place, []).append(clue)
     wholes = []
     for (kind, whole), places in groups.items():
         ill = tuple(place for place in places if found[place].own > 0)
-        own = tuple(
-            sorted((c for c in strong if c.place == whole), key=lambda c: (-c.decades, c.onset_ns, c.text))
-        )
+        own = tuple(news.get(whole, ()))
         kept = joined(own, first_ns, settings)
         if ill and kept:
             worst = max(found[place].own for place in ill)
