@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Sequence
 
+from edgeobs.demo.edge import Edge
 from edgeobs.demo.faults import Fault
 from edgeobs.demo.site import ZONES, Site
 from edgeobs.demo.talk import Talking
@@ -22,12 +23,18 @@ class Feed:
         Which site.
     url
         The core's OTLP/HTTP base URL.
+    edge
+        The node that tells its agent, and not the core.
 
     """
 
-    def __init__(self, seed: int, url: str) -> None:
+    def __init__(self, seed: int, url: str, edge: Edge) -> None:
+        self._edge = edge
+        urls = dict.fromkeys(ZONES, url) | {edge.node: edge.url}
         self.senders = {
-            (zone, signal): Sender(Sending(url=f"{url}/v1/{signal}")) for zone in ZONES for signal in SIGNALS
+            (place, signal): Sender(Sending(url=f"{to}/v1/{signal}"))
+            for place, to in urls.items()
+            for signal in SIGNALS
         }
         self.afflict(())
         self._site = Site(seed, time.time())
@@ -53,10 +60,10 @@ class Feed:
 
     def trouble(self) -> str:
         """What keeps a sender from sending; empty when nothing was refused or dropped."""
-        for (zone, signal), sender in self.senders.items():
+        for (place, signal), sender in self.senders.items():
             if sender.counts["refused"] or sender.counts["dropped"]:
                 counts = ", ".join(f"{name} {count}" for name, count in sorted(sender.counts.items()))
-                return f"{signal} of zone {zone}: {counts}; {sender.last_error}"
+                return f"{signal} of {place}: {counts}; {sender.last_error}"
         return ""
 
     def _run(self) -> None:
@@ -64,8 +71,13 @@ class Feed:
         while not self._stop.wait(max(due - time.monotonic(), 0.0)):
             now = time.time()
             for report in self._site.step(now, self._faults):
-                self.senders[report.zone, "metrics"].put(report.body)
+                self._put(report.node, report.zone, "metrics", report.body)
             for talk in self._talking.step(now, self._faults):
-                self.senders[talk.zone, "logs"].put(talk.logs)
-                self.senders[talk.zone, "traces"].put(talk.spans)
+                self._put(talk.node, talk.zone, "logs", talk.logs)
+                self._put(talk.node, talk.zone, "traces", talk.spans)
             due = max(due + 1.0, time.monotonic())
+
+    def _put(self, node: str, zone: str, signal: str, body: bytes) -> None:
+        if node == self._edge.node:
+            self._edge.give(body)
+        self.senders[node if node == self._edge.node else zone, signal].put(body)

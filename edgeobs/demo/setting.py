@@ -25,7 +25,7 @@ def free(wanted: Ports) -> tuple[Ports, list[str]]:
     """Ports that nobody listens on, and a line for each that had to be another."""
     chosen, lines = [], []
     for name, port in wanted._asdict().items():
-        number = port if port and _is_free(port) else _any()
+        number = port if port and _is_free(port) else a_free_port()
         if port not in (0, number):
             lines.append(f"port {port} ({name}) is busy: using {number} instead")
         chosen.append(number)
@@ -81,7 +81,8 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _any() -> int:
+def a_free_port() -> int:
+    """That nobody listens on just now."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]

@@ -141,7 +141,7 @@ def _resource(name: str, kind: str) -> dict[str, str | bool]:
 
 def worn(name: str, faults: Sequence[Fault], t: float) -> Wear:
     """How a node's disk is at ``t``."""
-    disk = [f for f in faults if f.kind == "disk" and f.target == name and f.on(t)]
+    disk = [f for f in faults if f.kind in {"disk", "cut"} and f.target == name and f.on(t)]
     return wear(disk[0], t) if disk else Wear(1.0, 0.0)
 
 
