@@ -30,7 +30,7 @@ IMPORTED = "import time; before = time.process_time(); import {}; print(time.pro
 def run(quick: bool) -> list[Measure]:
     """All of it."""
     rounds = 20 if quick else 100
-    return [*_increments(rounds), *_imports(5 if quick else 20), *_pages(5 if quick else 20)]
+    return [*_increments(rounds), *_imports(10 if quick else 25), *_pages(5 if quick else 20)]
 
 
 def _increments(rounds: int) -> list[Measure]:

@@ -8,7 +8,6 @@ nobody waits for it beyond its deadline. What it last said is shown until it is 
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -19,8 +18,7 @@ Read = Callable[[], list[Metric]]
 Clock = Callable[[], float]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class Patience(NamedTuple):
     """How long a source may take, and how long what it said may be shown."""
 
     deadline_s: float = 3.0
@@ -32,12 +30,13 @@ class Patience:
     every_s: float = 0.0
     """It is read in the background this often and no scrape waits for it; 0: it is read when scraped."""
 
-    def __post_init__(self) -> None:
-        """Refuse what means nothing."""
+    def checked(self) -> "Patience":
+        """Give it back; raises ValueError when it means nothing."""
         if not self.deadline_s > 0 or not self.stale_s > 0 or not self.every_s >= 0:
             raise ValueError(f"deadline_s and stale_s are > 0, every_s is ≥ 0; found {self}")
         if self.every_s >= self.stale_s:
             raise ValueError(f"what is read every {self.every_s:g} s would be stale after {self.stale_s:g} s")
+        return self
 
 
 class State(NamedTuple):

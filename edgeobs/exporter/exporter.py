@@ -96,7 +96,7 @@ class Exporter(Declarations):
             deadline_s=deadline_s,
             every_s=every_s,
             stale_s=max(60.0, 3 * every_s) if stale_s is None else stale_s,
-        )
+        ).checked()
 
         def take(function: _R) -> _R:
             called = name or getattr(function, "__name__", "collector")
@@ -116,7 +116,7 @@ class Exporter(Declarations):
 
         The names that it will use are asked of its ``describe`` where it has one.
         """
-        patience = Patience(deadline_s=deadline_s, stale_s=stale_s, every_s=every_s)
+        patience = Patience(deadline_s, stale_s, every_s).checked()
         describe = getattr(collector, "describe", None)
         described = list(describe()) if describe else []
         called = name or type(collector).__name__
