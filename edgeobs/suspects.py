@@ -26,7 +26,7 @@ def suspects(
     Parameters
     ----------
     others
-        Incidents of the same time; those of other clusters are left out.
+        Incidents of the same time; those that nothing joins to this one are left out.
     running
         What runs, down to the pod → its service. What suffers together is told from what does not.
     edges
@@ -36,10 +36,11 @@ def suspects(
     cluster = incident.place.cluster
     running = {place: name for place, name in running.items() if place.cluster == cluster}
     by_service = _by_service(running)
+    about = _about(incident, running, edges)
     first = min((each.onset_ns for each in incident.evidence), default=0)
     clues = [clue(each, incident.place, by_service) for each in incident.evidence]
     for other in others:
-        if other.id != incident.id and other.place.cluster == cluster:
+        if other.id != incident.id and _joined(other.place, incident.place, running, about):
             near = (each for each in other.evidence if abs(each.onset_ns - first) <= TOGETHER_NS)
             clues += [clue(each, other.place, by_service) for each in near]
     clues = sorted(clues, key=lambda each: -each.decades)[:MOST_CLUES]
@@ -47,6 +48,36 @@ def suspects(
     told = [Member(place, name) for place, name in members.items() if _runs(place)][:MOST_MEMBERS]
     found = rank(clues, told, edges, settings)[:_TOLD]
     return tuple(Suspect(each.kind, each.name(), each.place, each.share, each.reason) for each in found)
+
+
+def _about(incident: Incident, running: Mapping[Resource, str], edges: Sequence[Edge]) -> set[str]:
+    """Services of an incident: what runs there, all that it waits for by calls, and who calls it."""
+    place = incident.place
+    here = {name for at, name in running.items() if name and _holds(place, at)}
+    here |= {running.get(each.resource, "") for each in incident.evidence}
+    callees: dict[str, set[str]] = {}
+    for edge in edges:
+        callees.setdefault(edge.caller, set()).add(edge.callee)
+    found, due = set(here), list(here)
+    while due:
+        new = callees.get(due.pop(), set()) - found
+        found |= new
+        due += new
+    return (found | {edge.caller for edge in edges if edge.callee in here}) - {""}
+
+
+def _joined(place: Resource, to: Resource, running: Mapping[Resource, str], about: set[str]) -> bool:
+    """Whether what is wrong at a place may have to do with what is wrong at another: by zone, or by calls."""
+    if place.cluster != to.cluster:
+        return False
+    if not (place.zone and to.zone) or place.zone == to.zone:
+        return True
+    return any(name in about and _holds(place, at) for at, name in running.items())
+
+
+def _holds(place: Resource, at: Resource) -> bool:
+    """Whether something runs at a node, in a zone, or in a cluster."""
+    return place.node in ("", at.node) and place.zone in ("", at.zone) and place.cluster == at.cluster
 
 
 def clue(evidence: Evidence, place: Resource, by_service: Mapping[str, Resource]) -> Clue:

@@ -53,6 +53,22 @@ def test_a_callee_explains_its_callers_on_another_node() -> None:
     assert alone.name == "till-1", "without the other incident it is the last that is seen"
 
 
+def test_what_nothing_joins_to_an_incident_is_no_cause_of_it() -> None:
+    """However surprising it is, and however early."""
+    far = Resource("west", "c", "edge-9")
+    arm = Resource("west", "c", "edge-9", "shop", "arm", "arm-1")
+    running = RUNNING | {arm: "arm"}
+    here = incident(evidence(pod("web-1"), 8.0, after_s=20))
+    silent = incident(evidence(far, 12.0, "", source="absence", name="the node"), place=far, name="i-2")
+    found = suspects(here, [silent], running, EDGES)
+    assert [each.name for each in found] == ["web-1"]
+    asked = [*EDGES, Edge("till", "arm", 1.0, 0.0, 0.1, 0.2, ())]  # which till, and so web, waits for
+    assert "node edge-9" in {each.name for each in suspects(here, [silent], running, asked)}
+    near = far._replace(zone="a")
+    beside = incident(evidence(near, 12.0, "", source="absence", name="the node"), place=near, name="i-3")
+    assert "node edge-9" in {each.name for each in suspects(here, [beside], RUNNING, EDGES)}
+
+
 def test_pods_of_one_node_that_suffer_together_suspect_the_node() -> None:
     pods = {pod(f"app{i}-1"): f"app{i}" for i in range(4)}
     elsewhere = {pod(f"app{i}-2", "edge-2"): f"app{i}" for i in range(4)}
