@@ -86,9 +86,8 @@ def _fastest(mine: Callable[[], object], theirs: Callable[[], object], rounds: i
 
 
 def _imports(times: int) -> list[Measure]:
-    ours, theirs = (
-        min(_import_ms(module) for _ in range(times)) for module in ("edgeobs.exporter", "prometheus_client")
-    )
+    pairs = [(_import_ms("edgeobs.exporter"), _import_ms("prometheus_client")) for _ in range(times)]
+    ours, theirs = (min(each) for each in zip(*pairs, strict=True))
     return [Measure("import_ms", ours, "ms", f"prometheus_client {theirs:.3g}", ours / theirs)]
 
 
