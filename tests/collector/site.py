@@ -256,7 +256,9 @@ def _own() -> dict[str, str]:
 def _loki(program: Path, folder: Path, ports: Mapping[str, int]) -> list[str]:
     listen = {"http": "server.http-listen-port", "grpc": "server.grpc-listen-port"}
     flags = [f"-{flag}={ports[name]}" for name, flag in listen.items()]
-    flags += ["-config.expand-env=true", "-ingester.min-ready-duration=0s"]  # nobody else is to find it
+    soon = {"ingester.min-ready-duration": "0s"}  # there is nobody to find but itself
+    soon |= dict.fromkeys(("frontend.scheduler-dns-lookup-period", "querier.dns-lookup-period"), "200ms")
+    flags += ["-config.expand-env=true", *(f"-{flag}={value}" for flag, value in soon.items())]
     file = f"-config.file={DEPLOY / 'loki.yaml'}"
     return [
         "/usr/bin/env",

@@ -53,14 +53,13 @@ def test_a_scrape_target_that_sends_garbage_harms_no_other(build: Build) -> None
 
 
 def test_a_full_queue_loses_no_line_and_tells_senders_to_come_back(build: Build) -> None:
-    site = build(metrics=["otlp"], queue_bytes=256 << 10)
+    site = build(metrics=["otlp"], queue_bytes=128 << 10)
     site.agent.start()
     workload = Workload(site.pod_logs, site.agent)
-    for _ in range(8):  # some 100 KiB each
-        workload.logs(1000)
+    workload.logs(3000)  # some 600 KiB
     wait(lambda: site.agent.metric("metrics", FULL) > 0, "the queue of logs is full")
 
-    answers = [refused(workload) for _ in range(60)]  # some 10 KiB each
+    answers = [refused(workload) for _ in range(40)]  # some 6 KiB each
     assert answers[0] is None, "one signal's queue takes no room from another's"
     assert answers[-1] == httpx.codes.SERVICE_UNAVAILABLE  # OTLP: to be tried again
 
@@ -81,8 +80,7 @@ def test_a_full_disk_is_counted_and_what_was_read_comes_once_there_is_room(
     site = build(metrics=["otlp"], disk=[*small_disk(), str(state)])
     site.agent.start()
     workload = Workload(site.pod_logs, site.agent)
-    for _ in range(40):
-        workload.logs(1000)
+    workload.logs(22_000)  # some 5 MiB
     wait(lambda: site.agent.metric("metrics", FULL) > 0, "the disk is full")
     wait(lambda: "no space left on device" in site.agent.said(), "it says so")
     wait(lambda: refused(workload), "senders are told")

@@ -52,7 +52,7 @@ def test_nothing_is_lost_or_doubled_while_the_core_is_dead(build: Build) -> None
     before = received(site.core)
     site.core.kill()
 
-    for _ in range(12):  # a minute, compressed as the pauses between tries are
+    for _ in range(6):  # a minute, compressed as the pauses between tries are
         works(workload)
         wait(lambda: len(site.lines(LINES)) == len(workload.lines), "Loki goes on meanwhile")
     assert queued(site.gateway, "otlp_http/edgeobs") > 0
