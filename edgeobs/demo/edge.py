@@ -20,6 +20,7 @@ from edgeobs.demo.site import CLUSTER, zone_of
 AGENT = (sys.executable, "-m", "edgeobs", "agent")
 _SUMMARY_S = 5.0
 _KIND = "incident"
+_SENT = "edgeobs_uplink_sent_bytes_total"
 
 Counters = Mapping[tuple[str, str], float]
 """(metric, its label ``kind``) → value."""
@@ -139,7 +140,7 @@ class Edge:
             self._cut,
             agent.get(("edgeobs_uplink_waiting", _KIND), 0.0),
             core.get(("edgeobs_uplink_taken_total", _KIND), 0.0),
-            agent.get(("edgeobs_uplink_sent_bytes_total", ""), 0.0),
+            agent.get((_SENT, ""), 0.0),
         )
         with self._lock:
             self.story = told(self.story, seen, self._given)
