@@ -50,7 +50,7 @@ _T = TypeVar("_T")
 _HEARTBEATS = "heartbeats"  # as a part that may fail
 _FADE = 0.8  # of a node's score on the page, at every look
 MOVES_WORK = frozenset({"reschedule", "drain", "release", "failover", "playbook"})
-_SUSPECTED = 20  # incidents of one step whose causes are looked for: many at once are a zone's
+_SUSPECTED = 4  # incidents whose causes are looked for at one look; further ones wait for the next
 _SELDOM = 1.0  # log₁₀ of the seconds between samples of logs and spans
 EXPIRY_NS = 30 * SECOND
 """Time between two looks for series that went idle."""
@@ -116,6 +116,9 @@ class Pipeline:
         self._again: list[ExternalAlert] = []
         self._looked_ns = 0
         self._expired_ns = 0
+        self._unasked: dict[
+            str, None
+        ] = {}  # ids of incidents whose causes were not looked for since they changed
 
     def step(
         self,
@@ -153,17 +156,18 @@ class Pipeline:
         closed = self.streams.close(now_ns)
         if len(closed.points.series):
             batch, scores = self._with(batch, scores, closed.points, now_ns)
-        if now_ns - self._looked_ns >= self._look_ns or now_ns < self._looked_ns:
+        looks = now_ns - self._looked_ns >= self._look_ns or now_ns < self._looked_ns
+        if looks:
             self._look(now_ns)
         alerts = [*self._again, *alerts]
         self._again = []
         changed = self.incidents.step(
             batch, scores, self.absences, alerts, now_ns, joint, self._counted(closed.signs)
         )
-        changed = self._suspected(changed, now_ns)
         fleet = partial(self.fleet, now_ns)
         decisions = self.remediation.step(self.incidents.active, changed, fleet, now_ns)
         stamped = tuple(replace(d, evidence_ns=evidence_ns or now_ns) for d in decisions)
+        changed = self._suspected(changed, looks, now_ns)
         return Outputs(len(batch.series), tuple(changed), stamped)
 
     def services(self, now_ns: int) -> dict[str, Any]:
@@ -295,18 +299,25 @@ class Pipeline:
         self.streams.surprising(more.series[high], more.time_ns[high], found.score[high], now_ns)
         return both(batch, more), both_scores(scores, found)
 
-    def _suspected(self, changed: list[Incident], now_ns: int) -> list[Incident]:
-        """Incidents that changed, with what is likely to have caused each; a part that may fail alone."""
-        active = [each for each in changed if each.state != "resolved"][:_SUSPECTED]
-        if not active:
+    def _suspected(self, changed: list[Incident], looks: bool, now_ns: int) -> list[Incident]:
+        """Incidents that changed, and those of which it is known since a moment ago what is likely to have
+        caused them. A part that may fail alone; no decision waits for it, and no request but at a look.
+        """
+        self._unasked |= dict.fromkeys(each.id for each in changed if each.state != "resolved")
+        if not (looks and self._unasked):
             return changed
-        others, edges = self.incidents.active(), self.streams.edges(now_ns)
-        for each in active:
-            find = partial(suspects, each, others, self.streams.hearing.running, edges)
+        active = {each.id: each for each in self.incidents.active()}
+        unasked = [name for name in self._unasked if name in active]
+        edges, told = self.streams.edges(now_ns), {each.id: each for each in changed}
+        for name in unasked[:_SUSPECTED]:
+            each = active[name]
+            find = partial(suspects, each, active.values(), self.streams.hearing.running, edges)
             found = self.detection.parts.ask("causes", now_ns, find, each.suspects)
             self.incidents.suspect(each.place, found)
-        told = {each.id: each for each in self.incidents.active()}
-        return [told.get(each.id, each) for each in changed]
+            if found != each.suspects:
+                told[name] = replace(each, suspects=found)
+        self._unasked = dict.fromkeys(unasked[_SUSPECTED:])
+        return list(told.values())
 
     def _counted(self, signs: Sequence[Sign]) -> Sequence[Sign]:
         for sign in signs:

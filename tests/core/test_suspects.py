@@ -1,5 +1,6 @@
 """What is likely to have caused an incident: pods, nodes and links, and nothing that breaks it."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from math import nan
@@ -157,3 +158,24 @@ def test_a_ranking_that_fails_stops_nobody(site: Callable[..., Any], monkeypatch
     assert {each.place.node for each in both} == {"n1", "n2"}
     second = next(each for each in both if each.place.node == "n2")
     assert "node n2" in {each.name for each in second.suspects}
+
+
+def test_many_incidents_at_once_are_looked_into_a_few_at_each_look(
+    site: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that no request, and no decision, waits for long."""
+    asked: list[tuple[str, int]] = []
+
+    def asking(each: Incident, *_: Any) -> tuple[Suspect, ...]:
+        asked.append((each.place.node, made.now_ns))
+        return (Suspect("node", f"node {each.place.node}", each.place, 1.0, "very likely"),)
+
+    made = site(nodes=12)
+    made.seconds(60)
+    monkeypatch.setattr("edgeobs.pipeline.suspects", asking)
+    made.seconds(45, failing=-2)  # every node's disk
+    at_once = Counter(at for _, at in asked)
+    assert {node for node, _ in asked} == {f"n{i}" for i in range(12)}
+    assert max(at_once.values()) == 4
+    told = {each.place.node: each.suspects[0].name for each in made.pipeline.incidents.active()}
+    assert told == {f"n{i}": f"node n{i}" for i in range(12)}
