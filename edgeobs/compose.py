@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgeobs import remediate
-from edgeobs.config import Config
 from edgeobs.detect import Detection, Detector
 from edgeobs.detect.absence import Heartbeats
 from edgeobs.detect.bank import SeriesBank
@@ -25,6 +24,7 @@ from edgeobs.logs import Logs
 from edgeobs.pipeline import Pipeline
 from edgeobs.remediate import ClusterView, Switches
 from edgeobs.series import SeriesTable
+from edgeobs.settings import Config
 from edgeobs.signals import SECOND, Counts
 from edgeobs.streams import Streams
 from edgeobs.traces import Traces

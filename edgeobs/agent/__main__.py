@@ -7,22 +7,22 @@ import logging
 import sys
 from pathlib import Path
 
+from edgeobs.agent.handover import NotRead, begin
+
 
 def main() -> int:
     """Run until told to stop; exit codes as those of `edgeobs`."""
     # structlog imports rich where it finds it, to colour terminals: 4 MiB that a node does not have.
     sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
-    from edgeobs.agent.config import load, parse  # noqa: PLC0415  after the line above
-    from edgeobs.agent.run import run  # noqa: PLC0415  as above
-    from edgeobs.config import ConfigError  # noqa: PLC0415  as above
+    reader = begin(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+    from edgeobs.agent.run import run  # noqa: PLC0415  after the lines above: the child has no use for it
     from edgeobs.uplink.queue import QueueError  # noqa: PLC0415  as above
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
-        config, settings = load(Path(sys.argv[1])) if len(sys.argv) > 1 else parse("")
-    except (ConfigError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
+        config, settings = reader.settings()
+    except NotRead as error:
+        return error.status
     try:
         run(config, settings)
     except (OSError, QueueError) as error:

@@ -11,7 +11,6 @@ from edgeobs.agent.scraped import Scraped
 from edgeobs.agent.scraper import Fetched, Scraper
 from edgeobs.agent.telling import Telling
 from edgeobs.compose import Core
-from edgeobs.config import Config
 from edgeobs.ingest import naming
 from edgeobs.ingest.body import plain
 from edgeobs.ingest.decoders import Decoders
@@ -19,6 +18,7 @@ from edgeobs.ingest.delivery import Delivery, Format, LogFormat, Receipt, SpanFo
 from edgeobs.keep import Keeper
 from edgeobs.node.readings import Reading
 from edgeobs.pipeline import Outputs
+from edgeobs.settings import Config
 from edgeobs.signals import Counts, Points, Principal
 
 Read = Callable[[], Sequence[Any]]

@@ -18,12 +18,12 @@ from edgeobs.agent.scraper import Scraper
 from edgeobs.agent.settings import AgentSettings
 from edgeobs.agent.telling import Telling
 from edgeobs.compose import build
-from edgeobs.config import Config
 from edgeobs.ingest.allocator import keep_freed
 from edgeobs.ingest.auth import Auth
 from edgeobs.keep import Keeper
 from edgeobs.node.collect import Collector
 from edgeobs.node.settings import Settings as NodeSettings
+from edgeobs.settings import Config
 from edgeobs.signals import SECOND, Counts
 from edgeobs.uplink.queue import Queue
 from edgeobs.uplink.send import Sender
