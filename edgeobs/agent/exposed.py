@@ -2,11 +2,8 @@
 
 from collections.abc import Mapping
 
-from edgeobs.catalogue import METRICS as CORE
-from edgeobs.catalogue import Metric
-from edgeobs.uplink.metrics import METRICS
+from edgeobs.catalogue import METRICS, Metric
 
-_KNOWN = CORE | METRICS
 _OTHER = Metric("counter", "")
 
 
@@ -15,7 +12,7 @@ def text(values: Mapping[tuple[str, ...], float]) -> str:
     lines: list[str] = []
     before = ""
     for (name, *labels), value in sorted(values.items()):
-        metric = _KNOWN.get(name, _OTHER)
+        metric = METRICS.get(name, _OTHER)
         if name != before:
             lines += [f"# HELP {name} {metric.help}", f"# TYPE {name} {metric.kind}"]
             before = name
