@@ -1,6 +1,6 @@
 """``python -m edgeobs.agent [FILE]``: the agent in a process that imports nothing else.
 
-`edgeobs agent` becomes this process, with the environment that it needs (`launch`).
+`edgeobs agent` becomes this process, with the environment that it needs (`edgeobs.cli.agent`).
 """
 
 import logging

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -47,6 +48,7 @@ def begin(file: Path | None) -> Reader:
     It is a fork and no other program, so that nobody else can be where the settings come from: the pipe has
     no name. The caller may import meanwhile what it is going to run.
     """
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # who started us may have it ignored, and how it ended lost
     ours, theirs = os.pipe()
     pid = os.fork()
     if not pid:

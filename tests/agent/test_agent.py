@@ -327,6 +327,9 @@ def test_the_process_serves_survives_kill_9_and_ends_cleanly(
     assert answer.status_code == 200
     series = wait(lambda: first.metric("edgeobs_series"), "it reads this machine")
     assert series > 20
+    mapped = Path(f"/proc/{first.process.pid}/maps").read_text(encoding="utf-8")
+    assert "numpy" in mapped
+    assert "pydantic" not in mapped, "what checked the settings is gone"
     wait((tmp_path / "data" / "learned.snapshot").exists, "a snapshot")
     assert first.end(signal.SIGKILL) == -signal.SIGKILL
     again = start()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeobs.agent.config import load
+from edgeobs.agent.config import load, parse
 
 ROOT = Path(__file__).parent.parent.parent
 PROFILE = ROOT / "deploy" / "agent.yaml"
@@ -23,6 +23,8 @@ HANDOVER = """
 import json, os, signal, sys
 from pathlib import Path
 from edgeobs.agent.handover import NotRead, begin
+if sys.argv[2:] == ["ignored"]:
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 reader = begin(Path(sys.argv[1]) if sys.argv[1] else None)
 if sys.argv[2:] == ["kill"]:
     os.kill(reader.pid, signal.SIGKILL)
@@ -44,11 +46,15 @@ def handed(*arguments: str) -> tuple[str, int, list[str], str]:
     return found, status, imported, done.stderr
 
 
-@pytest.mark.parametrize("text", [FILE, "", PROFILE.read_text(encoding="utf-8")])
+@pytest.mark.parametrize("text", [FILE, PROFILE.read_text(encoding="utf-8")])
 def test_what_is_handed_over_is_what_the_file_says(text: str, tmp_path: Path) -> None:
     file = tmp_path / "agent.yaml"
     file.write_text(text)
     assert handed(str(file)) == (repr(load(file)), 0, [], "")
+
+
+def test_without_a_file_it_is_every_default_even_where_children_are_nobodys() -> None:
+    assert handed("", "ignored") == (repr(parse("")), 0, [], "")
 
 
 @pytest.mark.parametrize("text", ["agent: {zones: 1}", "server: {http_port: many}", "a: [", None])
