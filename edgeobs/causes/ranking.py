@@ -45,6 +45,8 @@ def rank(
         Who calls whom, by service. Without any, onset, surprise and placement decide alone.
 
     """
+    # Sums of decades are to be the same to the last bit, in whatever order things are told.
+    clues, members, edges = sorted(clues), sorted(members), sorted(edges)
     settings = _asked(clues, settings or Settings())
     apart = sides(members, clues, edges)
     own = [clue for clue in clues if not clue.callee]
