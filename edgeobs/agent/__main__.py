@@ -1,9 +1,10 @@
 """``python -m edgeobs.agent [FILE]``: the agent in a process that imports nothing else.
 
-`edgeobs agent` becomes this process, with the environment that it needs (`edgeobs.cli.agent`).
+`edgeobs agent` becomes this process (`edgeobs.cli.agent`).
 """
 
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -14,13 +15,14 @@ def main() -> int:
     """Run until told to stop; exit codes as those of `edgeobs`."""
     # structlog imports rich where it finds it, to colour terminals: 4 MiB that a node does not have.
     sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
-    reader = begin(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
-    from edgeobs.agent.run import run  # noqa: PLC0415  after the lines above: the child has no use for it
+    # Its matrices are small: OpenBLAS's threads would wait for each other, and there shall be none to fork.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from edgeobs.agent.run import run  # noqa: PLC0415  after the lines above
     from edgeobs.uplink.queue import QueueError  # noqa: PLC0415  as above
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
-        config, settings = reader.settings()
+        config, settings = begin(Path(sys.argv[1]) if len(sys.argv) > 1 else None).settings()
     except NotRead as error:
         return error.status
     try:

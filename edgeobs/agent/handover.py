@@ -45,8 +45,9 @@ class Reader(NamedTuple):
 def begin(file: Path | None) -> Reader:
     """Start to read a file; None: every default. Call it before there are threads, for it forks.
 
+    Import before what is going to run: the child then shares it, and costs little time and memory of its own.
     It is a fork and no other program, so that nobody else can be where the settings come from: the pipe has
-    no name. The caller may import meanwhile what it is going to run.
+    no name.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # who started us may have it ignored, and how it ended lost
     ours, theirs = os.pipe()
