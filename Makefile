@@ -37,7 +37,7 @@ demo-kube: $(VENV)/.dev ## The same with a real Kubernetes control plane, and ac
 test: $(VENV)/.dev ## Run every test that can run here; the rest is skipped with a reason
 	@$(BIN)/python -m pytest $(ARGS)
 
-real-parts: ## Build what the tests against a real Kubernetes need (with Go; some 15 minutes, once)
+real-parts: ## Build the real programs that tests run against (with Go; some 35 minutes, once)
 	@$(PYTHON) -m tests.real.parts
 
 lint: $(VENV)/.dev ## Ruff, mypy strict, import-linter

@@ -14,10 +14,18 @@ BENCHMARKS = {
     "memory": "bytes per live series, and an idle core",
     "kube_memory": "the mirror of a large cluster: bytes, snapshots, watching, calls at rest",
     "remediate": "evidence → cordon, death → pods released, on a real control plane (3 min, in whole 8)",
+    "traces": "spans → series of services, operations and edges: OTLP bytes to values, beside upb",
+    "logs": "lines → templates and series; grouping and false alarms on labelled logs (with --data)",
+    "node": "what telling of a node costs, beside node_exporter (apt: prometheus-node-exporter)",
+    "edge": "an agent on a node: bytes kept there, and what the process costs, all told (quick 60 s)",
+    "exporter": "the exporter library beside prometheus_client alone: increments, import, pages, workers",
     "weeks": "what knowing days of rest finds in synthetic weeks",
+    "rca": "which pod is the cause, by metrics, logs and traces, on Nezha's faults (with --data)",
     "accuracy": "detectors beside floors on labelled public data (needs --data)",
 }
 ON_DATA = "accuracy"
+MAY_USE_DATA = frozenset({"logs", "rca"})
+"""Run as ``run(quick, data)``; without --data they leave out what needs it."""
 SETS = ("nab", "mscloud", "kpi", "smd", "asd", "jumpstarter", "nezha")
 
 
@@ -33,7 +41,7 @@ def main() -> int:
     )
     parser.add_argument("--quick", action="store_true", help="end within 40 s; figures are rougher")
     parser.add_argument("--json", action="store_true", help='one object: {"measures": [...]}')
-    parser.add_argument("--data", type=Path, metavar="DIR", help="accuracy: where the sets lie")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="where labelled sets lie")
     parser.add_argument("--set", choices=SETS, default="", help="accuracy: one set alone")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="accuracy: a PNG of every series goes here")
     wanted = parser.parse_args()
@@ -54,7 +62,7 @@ def _measured(name: str, wanted: argparse.Namespace) -> list[Measure]:
     module = importlib.import_module(f"benchmarks.{name}")
     found: list[Measure]
     if name != ON_DATA:
-        found = module.run(wanted.quick)
+        found = module.run(wanted.quick, *([wanted.data] if name in MAY_USE_DATA else []))
         return found
     show = _silent if wanted.json else print
     try:

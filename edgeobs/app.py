@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import structlog
+from fastapi import FastAPI
 from rich.console import Console
 from rich.progress import Progress
+from starlette.routing import Route
 
+from edgeobs.archive import archive
 from edgeobs.compose import build
 from edgeobs.config import Config
 from edgeobs.control import Control, actor, control, heard
@@ -26,15 +29,26 @@ from edgeobs.ingest.allocator import keep_freed
 from edgeobs.ingest.auth import Auth
 from edgeobs.ingest.body import plain
 from edgeobs.ingest.decoders import Decoders
-from edgeobs.ingest.delivery import Delivery, Format
+from edgeobs.ingest.delivery import Delivery, Format, LogFormat, SpanFormat
 from edgeobs.ingest.serve import HttpServer, listen
 from edgeobs.ingest.server import ingest_app
+from edgeobs.ingest.settings import Settings as ServerSettings
 from edgeobs.ingest.settings import Tls
 from edgeobs.keep import Keeper
+from edgeobs.nodes_told import told
 from edgeobs.people import People
 from edgeobs.publish import Board
 from edgeobs.replay import read, steps
-from edgeobs.signals import SECOND, Counts, Decision, ExternalAlert, Incident, Points
+from edgeobs.signals import (
+    SECOND,
+    Counts,
+    Decision,
+    ExternalAlert,
+    Incident,
+    LogBatch,
+    Points,
+    SpanBatch,
+)
 from edgeobs.telemetry import logging_setup, tracer
 from edgeobs.warm import warm
 from edgeobs.web.api import web_app
@@ -58,7 +72,7 @@ async def serve(config: Config) -> None:
     core = build(config, found.view, found.switches)
     auth = Auth(config.server, config.limits)
     decoders = Decoders(core.interner)
-    server_counts, sender_counts, actor_counts = Counts(), Counts(), Counts()
+    server_counts, sender_counts, actor_counts, uplink_counts = Counts(), Counts(), Counts(), Counts()
     traces = tracer(config.telemetry.traces_endpoint, config.telemetry.traces_ratio)
     keeper = Keeper(
         config.engine.data_dir,
@@ -70,7 +84,7 @@ async def serve(config: Config) -> None:
     board = Board(
         core.pipeline,
         keeper,
-        [core.counts, server_counts, sender_counts, actor_counts],
+        [core.counts, server_counts, sender_counts, actor_counts, uplink_counts],
         decoder=decoders.name,
         dry_run=config.remediate.dry_run,
         paused=config.remediate.pause,
@@ -81,11 +95,6 @@ async def serve(config: Config) -> None:
     def tell(incidents: Sequence[Incident], decisions: Sequence[Decision]) -> None:
         loop.call_soon_threadsafe(sender.offer, incidents, decisions)
 
-    def decode(delivery: Delivery, now_ns: int) -> Points:
-        form = cast("Format", delivery.format)  # alerts take the other way
-        body = cast("bytes", plain(delivery, config.server))  # a bytearray is as good: nothing is copied
-        return decoders.decode(form, body, delivery.principal, now_ns)
-
     def parse_alerts(delivery: Delivery) -> tuple[list[ExternalAlert], int]:
         return alertmanager_webhook.parse(plain(delivery, config.server), delivery.principal)
 
@@ -93,7 +102,7 @@ async def serve(config: Config) -> None:
     engine = Engine(
         core.pipeline,
         keeper,
-        decode,
+        partial(_decode, decoders, config.server),
         parse_alerts,
         queue_bytes=config.server.queue_bytes,
         tick_ns=int(config.engine.tick_s * SECOND),
@@ -103,17 +112,20 @@ async def serve(config: Config) -> None:
         tracer=traces.tracer,
         actor=acts,
     )
-    desk = _desk(people, engine, board, config)
+    agents = told(
+        engine.submit, auth, config.server, config.engine.data_dir, uplink_counts, config.features.late_s
+    )
+    desk = _desk(people, engine, board, config, agents.notices)
     stopping = asyncio.Event()
     ingest_http = HttpServer(
-        ingest_app(engine.submit, auth, config.server, server_counts),
+        _senders(engine, auth, config, server_counts, agents.routes),
         listen(config.server.host, config.server.http_port),
         config.server,
         server_counts,
     )
     # The page is served as its own section says, by the same server code and with the same time limits.
     page = HttpServer(
-        web_app(board, config.web, stopping.is_set, desk),
+        web_app(board, config.web, stopping.is_set, desk, archive(config.loki)),
         listen(config.web.host, config.web.port),
         replace(config.server, tls=Tls()),
         Counts(),
@@ -146,6 +158,17 @@ async def serve(config: Config) -> None:
     log.info("stopped", saved=ended)
 
 
+def _decode(
+    decoders: Decoders, settings: ServerSettings, delivery: Delivery, now_ns: int
+) -> Points | LogBatch | SpanBatch:
+    """What a delivery holds; alerts take another way. Raises what `Submit` may raise."""
+    body = cast("bytes", plain(delivery, settings))  # a bytearray is as good: nothing is copied
+    if delivery.format.startswith(("logs_", "spans_")):
+        streamed = cast("LogFormat | SpanFormat", delivery.format)
+        return decoders.stream(streamed, body, delivery.principal, now_ns)
+    return decoders.decode(cast("Format", delivery.format), body, delivery.principal, now_ns)
+
+
 async def _checking(found: Control) -> None:
     """Ask every minute whether the cluster can be acted upon at all."""
     while True:
@@ -153,10 +176,17 @@ async def _checking(found: Control) -> None:
         await asyncio.sleep(_CHECK_S)
 
 
-def _desk(people: People, engine: Engine, board: Board, config: Config) -> Desk:
+def _senders(engine: Engine, auth: Auth, config: Config, counts: Counts, more: Sequence[Route]) -> FastAPI:
+    """Every endpoint that is sent to, and more."""
+    app = ingest_app(engine.submit, auth, config.server, counts)
+    app.router.routes.extend(more)
+    return app
+
+
+def _desk(people: People, engine: Engine, board: Board, config: Config, notices: tuple[str, ...]) -> Desk:
     """Where people speak, and the page that shows what they said."""
     desk = Desk(people, engine, config.remediate, board.published, config.engine.data_dir)
-    board.engine, board.words, board.notices = engine, partial(words, people), lambda: desk.notices
+    board.engine, board.words, board.notices = engine, partial(words, people), lambda: notices + desk.notices
 
     def publish() -> None:
         desk.look()
@@ -183,6 +213,8 @@ def _receivers(config: Config, http: HttpServer, grpc: list[Any]) -> list[tuple[
     base = f"{scheme}://{config.server.host}:{http.port}"
     return [
         ("otlp_http", f"{base}/v1/metrics"),
+        ("otlp_http_logs", f"{base}/v1/logs"),
+        ("otlp_http_traces", f"{base}/v1/traces"),
         *(("otlp_grpc", f"{config.server.host}:{server.port}") for server in grpc),
         ("remote_write", f"{base}/api/v1/write"),
         ("alertmanager", f"{base}/api/v1/alerts/webhook"),

@@ -26,6 +26,51 @@ METRICS: dict[str, Metric] = {
         "Points refused: over a series limit, for a node the sender may not speak for, or invalid.",
         ("reason",),
     ),
+    "edgeobs_log_records_received_total": Metric(
+        "counter", "Log records decoded from requests.", ("protocol",)
+    ),
+    "edgeobs_log_records_rejected_total": Metric(
+        "counter",
+        "Log records refused: for a node the sender may not speak for, or over a limit of one request.",
+        ("reason",),
+    ),
+    "edgeobs_spans_received_total": Metric("counter", "Spans decoded from requests.", ("protocol",)),
+    "edgeobs_spans_rejected_total": Metric(
+        "counter", "Spans refused: for a node the sender may not speak for, or invalid.", ("reason",)
+    ),
+    "edgeobs_log_lines_dropped_total": Metric(
+        "counter", "Log records counted in no series: too old, no room for their sender.", ("reason",)
+    ),
+    "edgeobs_log_lines_other_total": Metric(
+        "counter", "Log records counted without a template because a bound was reached.", ("reason",)
+    ),
+    "edgeobs_log_bodies_cut_total": Metric(
+        "counter",
+        "Log records of which not all was looked at: their first line alone, or its first bytes.",
+        ("what",),
+    ),
+    "edgeobs_log_templates_evicted_total": Metric(
+        "counter", "Templates of log lines forgotten to make room for others."
+    ),
+    "edgeobs_spans_dropped_total": Metric(
+        "counter",
+        "Spans that became no series, or not wholly: duplicate, orphan (no parent within the wait), negative"
+        " (ends before it starts; counted without a duration), late (its interval is over), future, too old,"
+        " limit (no room).",
+        ("reason",),
+    ),
+    "edgeobs_spans_other_total": Metric(
+        "counter",
+        "Spans counted under `other` because a bound on services, operations or edges was reached.",
+        ("what",),
+    ),
+    "edgeobs_spans_skewed_total": Metric(
+        "counter", "Spans that began before their parent did: clocks of nodes differ."
+    ),
+    "edgeobs_spans_joined_total": Metric("counter", "Spans whose parent was found."),
+    "edgeobs_signs_total": Metric(
+        "counter", "What logs and spans told by themselves and no series does, by kind.", ("kind",)
+    ),
     "edgeobs_points_dropped_total": Metric(
         "counter",
         "Points taken but not scored: duplicate, out of order, not finite, stale, too old, from the future.",
@@ -106,4 +151,36 @@ METRICS: dict[str, Metric] = {
         "gauge", "When detector state was last saved.", (), "seconds"
     ),
     "edgeobs_build_info": Metric("gauge", "Always 1.", ("version", "decoder")),
+    "edgeobs_agent_scrapes_total": Metric(
+        "counter", "Scrapes of local targets by how they ended.", ("result",)
+    ),
+    "edgeobs_agent_summaries_put_off_total": Metric(
+        "counter", "Series whose summary the budget had no room for; they go on adding up."
+    ),
+    "edgeobs_agent_windows_left_out_total": Metric(
+        "counter", "Raw windows that were not told: no room in the budget, or too many series at once."
+    ),
+    "edgeobs_agent_queue_errors_total": Metric("counter", "Times that the queue's disk took nothing."),
+    "edgeobs_agent_incidents_untold_total": Metric(
+        "counter", "Incidents let go of while the disk took nothing: never told, and in no queue."
+    ),
+    "edgeobs_uplink_requests_total": Metric(
+        "counter", "Parcels sent to the core, by the HTTP status of the answer; 0: there was none.", ("code",)
+    ),
+    "edgeobs_uplink_sent_total": Metric("counter", "Parcels that the core has taken.", ("kind",)),
+    "edgeobs_uplink_sent_bytes_total": Metric("counter", "Compressed bytes of those.", (), "bytes"),
+    "edgeobs_uplink_dropped_total": Metric("counter", "Parcels dropped for want of room on disk.", ("kind",)),
+    "edgeobs_uplink_refused_total": Metric("counter", "Parcels that the core will never take.", ("kind",)),
+    "edgeobs_uplink_queue_bytes": Metric("gauge", "Bytes that wait for the core, on disk.", (), "bytes"),
+    "edgeobs_uplink_waiting": Metric("gauge", "Parcels that wait for the core.", ("kind",)),
+    "edgeobs_uplink_taken_total": Metric("counter", "Parcels taken from nodes.", ("kind",)),
+    "edgeobs_uplink_known_total": Metric(
+        "counter", "Parcels that were known already: repetitions.", ("kind",)
+    ),
+    "edgeobs_uplink_missing_total": Metric(
+        "counter", "Sequences of nodes that never came: what their queues had to drop."
+    ),
+    "edgeobs_uplink_forgotten_total": Metric(
+        "counter", "Incidents and windows of nodes that the core let go of for want of room.", ("kind",)
+    ),
 }

@@ -7,23 +7,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgeobs import remediate
-from edgeobs.config import Config
 from edgeobs.detect import Detection, Detector
 from edgeobs.detect.absence import Heartbeats
 from edgeobs.detect.bank import SeriesBank
 from edgeobs.detect.changes import Changes
 from edgeobs.detect.feedback import Feedback
 from edgeobs.detect.node import NodeBank
+from edgeobs.detect.parts import Parts
 from edgeobs.detect.peers import Peers
 from edgeobs.detect.roles import Roles
 from edgeobs.detect.shifts import Shifts
 from edgeobs.features import Features
 from edgeobs.incidents import Incidents
 from edgeobs.ingest.intern import Interner
+from edgeobs.logs import Logs
 from edgeobs.pipeline import Pipeline
 from edgeobs.remediate import ClusterView, Switches
 from edgeobs.series import SeriesTable
+from edgeobs.settings import Config
 from edgeobs.signals import SECOND, Counts
+from edgeobs.streams import Streams
+from edgeobs.traces import Traces
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +54,15 @@ def build(
     """
     counts = Counts()
     table = SeriesTable(config.limits.max_series, config.limits.max_nodes)
+    interner = Interner(table)
+    detection = _detection(config, table, counts)
+    streams = _streams(config, interner, detection.parts, counts)
     pipeline = Pipeline(
         table=table,
         features=Features(table, config.features, counts),
-        detection=Detection(
-            table,
-            {
-                "series": SeriesBank(config.detect, home=lambda number: table[number].source.resource),
-                **({"peers": Peers(table, config.peers)} if config.detect.peers else {}),
-                **_models(config, table, counts),
-            },
-            NodeBank(lambda: table.node, None if config.detect.compiled else False)
-            if config.detect.nodes
-            else None,
-            Changes(table, config.changes),
-            Feedback(table, config.feedback),
-            counts,
-            Shifts(config.shifts) if config.detect.shifts else None,
-            Roles(table, config.detect.roles) if config.detect.roles else None,
-        ),
+        detection=detection,
         heartbeats=Heartbeats(table, config.detect),
-        incidents=Incidents(table, config.incidents, counts),
+        incidents=Incidents(table, config.incidents, counts, streams.lore),
         remediation=remediate.Remediation(config.remediate, counts),
         cluster=cluster or remediate.MemoryCluster(config.remediate, config.limits.max_nodes),
         switches=switches,
@@ -78,8 +70,36 @@ def build(
         look_ns=int(config.engine.tick_s * SECOND),
         idle_ns=int(config.limits.idle_expiry_s * SECOND),
         opted_in=config.cluster.opted_in,
+        streams=streams,
     )
-    return Core(pipeline, Interner(table), counts)
+    return Core(pipeline, interner, counts)
+
+
+def _detection(config: Config, table: SeriesTable, counts: Counts) -> Detection:
+    detect = config.detect
+    return Detection(
+        table,
+        {
+            "series": SeriesBank(detect, home=lambda number: table[number].source.resource),
+            **({"peers": Peers(table, config.peers)} if detect.peers else {}),
+            **_models(config, table, counts),
+        },
+        NodeBank(lambda: table.node, None if detect.compiled else False) if detect.nodes else None,
+        Changes(table, config.changes),
+        Feedback(table, config.feedback),
+        counts,
+        Shifts(config.shifts) if detect.shifts else None,
+        Roles(table, detect.roles) if detect.roles else None,
+    )
+
+
+def _streams(config: Config, interner: Interner, parts: Parts, counts: Counts) -> Streams:
+    """The stages of logs and spans; whether a node is heard at all tells if a silent log means something."""
+    streams = Streams(None, None, parts)
+    table, alive = interner.table, streams.hearing.alive
+    streams.logs = Logs(table, config.logs, counts, interner.admit, alive)
+    streams.traces = Traces(table, config.traces, counts, interner.admit, alive)
+    return streams
 
 
 def _models(config: Config, table: SeriesTable, counts: Counts) -> dict[str, Detector]:

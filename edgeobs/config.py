@@ -2,102 +2,32 @@
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo
 
 import yaml
-from annotated_types import Ge, Gt, Le
-from pydantic import StringConstraints, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from edgeobs.detect import Settings as DetectSettings
-from edgeobs.detect.change_signs import ChangeSettings
-from edgeobs.detect.feedback import FeedbackSettings
 from edgeobs.detect.holidays import with_holidays
 from edgeobs.detect.models import ModelSettings
-from edgeobs.detect.peer_groups import PeerSettings
-from edgeobs.detect.shifts import ShiftSettings
-from edgeobs.features import Settings as FeatureSettings
-from edgeobs.incidents import AlertmanagerSettings
-from edgeobs.incidents import Settings as IncidentSettings
-from edgeobs.ingest.settings import Limits
 from edgeobs.ingest.settings import Settings as ServerSettings
-from edgeobs.kube.settings import KubernetesSettings
-from edgeobs.remediate import Settings as RemediateSettings
 from edgeobs.remediate.proposing import problems as remediation_problems
 from edgeobs.remediate.windows import problems as window_problems
+from edgeobs.settings import ClusterSettings, Config
 from edgeobs.web import Settings as WebSettings
 
+__all__ = ["Config", "ConfigError", "load", "parse", "warnings"]
+
 _MAX_BYTES = 1 << 20
-ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineSettings:
-    """The thread that owns the state, and what it keeps on disk."""
-
-    data_dir: Path = Path("edgeobs-data")
-    """Folder of the incident store and the snapshot; made when missing."""
-    snapshot_interval_s: Annotated[float, Gt(0), Le(3600)] = 15.0
-    """Seconds between two snapshots of what was learned: what a crash may lose."""
-    tick_s: Annotated[float, Ge(0.05), Le(10)] = 0.25
-    """Seconds between two steps when nothing arrives, and between two looks at who is silent."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterSettings:
-    """What stands for the cluster that is acted upon."""
-
-    kind: Literal["memory", "kubernetes"] = "memory"
-    """``memory``: a twin in memory that lists the nodes that are heard; nothing real is ever touched.
-    ``kubernetes``: the API server that ``kubernetes`` names; needs the extra ``kube``."""
-    opted_in: bool = False
-    """Whether nodes of the ``memory`` kind have opted in to remediation."""
-    kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
-    """Which API server, as whom, how fresh, how often; for the ``kubernetes`` kind."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TelemetrySettings:
-    """How edgeobs speaks of itself."""
-
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least severe line that is logged."""
-    log_format: Literal["auto", "json", "console"] = "auto"
-    """``auto``: console on a terminal, JSON lines elsewhere."""
-    traces_endpoint: str = ""
-    """OTLP/HTTP endpoint for the pipeline's own traces, such as ``http://127.0.0.1:4318``; empty: none."""
-    traces_ratio: Annotated[float, Ge(0), Le(1)] = 0.01
-    """Share of requests that are traced, in [0, 1]."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
-    """Everything that can be set. Every key has a default, so an empty file is a working core."""
-
-    server: ServerSettings = field(default_factory=ServerSettings)
-    limits: Limits = field(default_factory=Limits)
-    features: FeatureSettings = field(default_factory=FeatureSettings)
-    detect: DetectSettings = field(default_factory=DetectSettings)
-    peers: PeerSettings = field(default_factory=PeerSettings)
-    changes: ChangeSettings = field(default_factory=ChangeSettings)
-    shifts: ShiftSettings = field(default_factory=ShiftSettings)
-    feedback: FeedbackSettings = field(default_factory=FeedbackSettings)
-    detectors: dict[ModelName, ModelSettings] = field(default_factory=dict)
-    incidents: IncidentSettings = field(default_factory=IncidentSettings)
-    alertmanager: AlertmanagerSettings = field(default_factory=AlertmanagerSettings)
-    remediate: RemediateSettings = field(default_factory=RemediateSettings)
-    cluster: ClusterSettings = field(default_factory=ClusterSettings)
-    web: WebSettings = field(default_factory=WebSettings)
-    engine: EngineSettings = field(default_factory=EngineSettings)
-    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
-
-
+_MODEL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _EXPECTED = {
     "missing": "a value",
     "dataclass_type": "keys with values",
@@ -215,6 +145,8 @@ def _impossible(detectors: dict[str, ModelSettings]) -> Iterator[str]:
         yield f"detectors: need {error.name}, which is not installed: pip install 'edgeobs[river]'"
         return
     for name, settings in detectors.items():
+        if not _MODEL_NAME.fullmatch(name):
+            yield f"detectors.{name}: expected a name of pattern {_MODEL_NAME.pattern}; found {name!r:.80}"
         if wrong := problem(settings):
             yield f"detectors.{name}.{wrong[0]}: {wrong[1]}"
 

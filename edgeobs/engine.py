@@ -18,17 +18,30 @@ from edgeobs.ingest.delivery import Delivery, Overloaded, Receipt, Unavailable
 from edgeobs.keep import Keeper
 from edgeobs.pipeline import Outputs, Pipeline
 from edgeobs.remediate.reading import Seen
-from edgeobs.signals import SECOND, Counts, Decision, ExternalAlert, Incident, Points
+from edgeobs.signals import (
+    SECOND,
+    Counts,
+    Decision,
+    ExternalAlert,
+    Incident,
+    LogBatch,
+    Points,
+    SpanBatch,
+)
 from edgeobs.telemetry import Histogram
 
 log = structlog.get_logger("edgeobs.engine")
 
-Decode = Callable[[Delivery, int], Points]
+Decode = Callable[[Delivery, int], Points | LogBatch | SpanBatch]
 ParseAlerts = Callable[[Delivery], tuple[list[ExternalAlert], int]]
 
 T = TypeVar("T")
 
 _DURATION = "edgeobs_step_duration_seconds"
+_STREAMED = {
+    LogBatch: ("edgeobs_log_records_received_total", "edgeobs_log_records_rejected_total"),
+    SpanBatch: ("edgeobs_spans_received_total", "edgeobs_spans_rejected_total"),
+}
 _GREW = 1.1  # the table grew by a tenth: its objects are here to stay, keep the collector off them
 
 
@@ -51,8 +64,8 @@ class Engine:
     pipeline, keeper
         What decides, and what makes it durable. Only the engine's thread touches them once it runs.
     decode, parse_alerts
-        A delivery and the time → points; a delivery → alerts, and how many its sender may not speak of. They
-        raise what `Submit` may raise.
+        A delivery and the time → points, log records or spans; a delivery → alerts, and how many its sender
+        may not speak of. They raise what `Submit` may raise.
     queue_bytes
         Bytes of requests that may wait; past that `submit` raises Overloaded.
     tick_ns
@@ -201,6 +214,8 @@ class Engine:
             return Receipt(len(alerts), {"forbidden": left_out} if left_out else {})
         with self._tracer.start_as_current_span("decode"):
             points = self._decode(delivery, now)
+        if not isinstance(points, Points):
+            return self._stream(points, now, delivery)
         accepted, histograms = len(points.series), len(points.distributions.series)
         self.counts["edgeobs_points_received_total", delivery.format] += accepted + histograms
         for reason, number in points.rejected.items():
@@ -209,6 +224,18 @@ class Engine:
             outputs = self.pipeline.step(points, now, delivery.received_ns)
         self._commit(outputs)
         return Receipt(accepted + histograms, points.rejected, accepted, histograms, points.exemplars)
+
+    def _stream(self, batch: LogBatch | SpanBatch, now: int, delivery: Delivery) -> Receipt:
+        """Take log records or spans in."""
+        received, refused = _STREAMED[type(batch)]
+        accepted = len(batch.source)
+        self.counts[received, delivery.format] += accepted
+        for reason, number in batch.rejected.items():
+            self.counts[refused, reason] += number
+        with self._tracer.start_as_current_span("step"):
+            outputs = self.pipeline.step(Points.none(), now, delivery.received_ns, stream=batch)
+        self._commit(outputs)
+        return Receipt(accepted, batch.rejected)
 
     def _commit(self, outputs: Outputs) -> None:
         if outputs.incidents or outputs.decisions:

@@ -12,7 +12,7 @@ from edgeobs.detect import Detection
 from edgeobs.detect.absence import Heartbeats
 from edgeobs.features import Features
 from edgeobs.incidents import Incidents
-from edgeobs.incidents.promise import LEAST
+from edgeobs.incidents.promise import LEAST, opening
 from edgeobs.remediate import (
     ClusterView,
     FleetView,
@@ -35,9 +35,14 @@ from edgeobs.signals import (
     Incident,
     Int32s,
     Joint,
+    LogBatch,
     Points,
     Scores,
+    Sign,
+    SpanBatch,
 )
+from edgeobs.streams import Streams, both, both_scores
+from edgeobs.suspects import suspects
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -45,6 +50,8 @@ _T = TypeVar("_T")
 _HEARTBEATS = "heartbeats"  # as a part that may fail
 _FADE = 0.8  # of a node's score on the page, at every look
 MOVES_WORK = frozenset({"reschedule", "drain", "release", "failover", "playbook"})
+_SUSPECTED = 4  # incidents whose causes are looked for at one look; further ones wait for the next
+_SELDOM = 1.0  # log₁₀ of the seconds between samples of logs and spans
 EXPIRY_NS = 30 * SECOND
 """Time between two looks for series that went idle."""
 
@@ -73,6 +80,8 @@ class Pipeline:
         Whether nodes that are heard opt in by that, where there is no cluster to ask.
     switches
         What people and the election say now.
+    streams
+        The stages of logs and spans; None: there are none.
 
     """
 
@@ -91,10 +100,12 @@ class Pipeline:
         idle_ns: int,
         opted_in: bool = False,
         switches: Callable[[], Switches] = Switches,
+        streams: Streams | None = None,
     ) -> None:
         self.table, self.features, self.detection = table, features, detection
         self.heartbeats, self.incidents, self.remediation = heartbeats, incidents, remediation
         self.cluster, self.counts, self.switches = cluster, counts, switches
+        self.streams = streams or Streams(None, None, detection.parts)
         self.observer: Callable[[Batch, Scores], None] | None = None  # told of every sample's score
         self.journal = ""  # why decisions cannot be put on record; empty while they can
         self.beats: list[Heartbeat] = []
@@ -105,11 +116,19 @@ class Pipeline:
         self._again: list[ExternalAlert] = []
         self._looked_ns = 0
         self._expired_ns = 0
+        self._unasked: dict[
+            str, None
+        ] = {}  # ids of incidents whose causes were not looked for since they changed
 
     def step(
-        self, points: Points, now_ns: int, evidence_ns: int = 0, alerts: Sequence[ExternalAlert] = ()
+        self,
+        points: Points,
+        now_ns: int,
+        evidence_ns: int = 0,
+        alerts: Sequence[ExternalAlert] = (),
+        stream: LogBatch | SpanBatch | None = None,
     ) -> Outputs:
-        """Take points and foreign alerts in, let time pass, decide.
+        """Take points, foreign alerts, logs or spans in, let time pass, decide.
 
         Parameters
         ----------
@@ -121,8 +140,12 @@ class Pipeline:
             When the last byte of the request had arrived; 0: now.
         alerts
             Foreign alerts not seen before.
+        stream
+            Logs or spans of one request.
 
         """
+        if stream is not None:
+            self.streams.take(stream, now_ns)
         batch = self.features.apply(points, now_ns)
         for ids in (points.series, points.distributions.series):
             self._beating(now_ns, partial(self.heartbeats.heard, ids, now_ns), None)
@@ -130,15 +153,26 @@ class Pipeline:
         if self.observer is not None:
             self.observer(batch, scores)
         joint = self._joint(batch, scores)
-        if now_ns - self._looked_ns >= self._look_ns or now_ns < self._looked_ns:
+        closed = self.streams.close(now_ns)
+        if len(closed.points.series):
+            batch, scores = self._with(batch, scores, closed.points, now_ns)
+        looks = now_ns - self._looked_ns >= self._look_ns or now_ns < self._looked_ns
+        if looks:
             self._look(now_ns)
         alerts = [*self._again, *alerts]
         self._again = []
-        changed = self.incidents.step(batch, scores, self.absences, alerts, now_ns, joint)
+        changed = self.incidents.step(
+            batch, scores, self.absences, alerts, now_ns, joint, self._counted(closed.signs)
+        )
         fleet = partial(self.fleet, now_ns)
         decisions = self.remediation.step(self.incidents.active, changed, fleet, now_ns)
         stamped = tuple(replace(d, evidence_ns=evidence_ns or now_ns) for d in decisions)
+        changed = self._suspected(changed, looks, now_ns)
         return Outputs(len(batch.series), tuple(changed), stamped)
+
+    def services(self, now_ns: int) -> dict[str, Any]:
+        """Who calls whom, of late, with the edges marked that are surprising (`traces.graph`)."""
+        return self.streams.services(opening(_SELDOM, self.incidents.settings), now_ns)
 
     def score_of(self, node: int) -> float:
         """The strongest recent score of a node's series, decades; fades within seconds."""
@@ -146,10 +180,8 @@ class Pipeline:
 
     def state(self) -> dict[str, Arrays]:
         """What was learned, by stage; copies."""
-        return self.detection.state() | {
-            "features": self.features.state(),
-            "heartbeats": self.heartbeats.state(),
-        }
+        own = {"features": self.features.state(), "heartbeats": self.heartbeats.state()}
+        return self.detection.state() | self.streams.state() | own
 
     def restore_state(self, table: TableState, owners: Sequence[int], stages: Mapping[str, Arrays]) -> None:
         """Take up a `state` in a pipeline that has seen nothing; ValueError with the reason.
@@ -172,6 +204,7 @@ class Pipeline:
 
     def _restore(self, stages: Mapping[str, Arrays]) -> None:
         self.detection.restore(stages)
+        self.streams.restore(stages)
         self.features.restore(stages["features"])
         self.heartbeats.restore(stages["heartbeats"])
 
@@ -215,6 +248,8 @@ class Pipeline:
         if _HEARTBEATS in self.detection.failing(now_ns):
             # Who speaks is not known: nobody counts as heard, and no absence comes or goes for it.
             beats, absences = [], self.absences
+        else:
+            beats, absences = self.streams.hearing.look(beats, absences, now_ns)
         self.beats, self.absences = beats, absences
         if isinstance(self.cluster, MemoryCluster):
             self.cluster.learn(self.beats, opted_in=self._opted_in)
@@ -230,6 +265,7 @@ class Pipeline:
             self.features.forget(gone)
             self._beating(now_ns, partial(self.heartbeats.forget, gone), None)
             self.detection.forget(gone)
+            self.streams.forget(gone)
         self._forget_nodes(now_ns)
 
     def _beating(self, now_ns: int, what: Callable[[], _T], otherwise: _T) -> _T:
@@ -250,6 +286,43 @@ class Pipeline:
             self.cluster.forget(gone[number] for number in numbers)
         self.node_score[[number for number in numbers if number < len(self.node_score)]] = 0.0
         self.beats = [beat for beat in self.beats if beat.place in self.table.by_place]
+
+    def _with(self, batch: Batch, scores: Scores, points: Points, now_ns: int) -> tuple[Batch, Scores]:
+        """Samples and scores, and those of logs and spans. These say of no node that it is alive, since they
+        are ours, and have no part in a node as a whole: there is one of each template and operation.
+        """
+        more = self.features.apply(points, now_ns)
+        found = self._score(more, now_ns)
+        if self.observer is not None:
+            self.observer(more, found)
+        high = np.flatnonzero(found.score >= LEAST)
+        self.streams.surprising(more.series[high], more.time_ns[high], found.score[high], now_ns)
+        return both(batch, more), both_scores(scores, found)
+
+    def _suspected(self, changed: list[Incident], looks: bool, now_ns: int) -> list[Incident]:
+        """Incidents that changed, and those of which it is known since a moment ago what is likely to have
+        caused them. A part that may fail alone; no decision waits for it, and no request but at a look.
+        """
+        self._unasked |= dict.fromkeys(each.id for each in changed if each.state != "resolved")
+        if not (looks and self._unasked):
+            return changed
+        active = {each.id: each for each in self.incidents.active()}
+        unasked = [name for name in self._unasked if name in active]
+        edges, told = self.streams.edges(now_ns), {each.id: each for each in changed}
+        for name in unasked[:_SUSPECTED]:
+            each = active[name]
+            find = partial(suspects, each, active.values(), self.streams.hearing.running, edges)
+            found = self.detection.parts.ask("causes", now_ns, find, each.suspects)
+            self.incidents.suspect(each.place, found)
+            if found != each.suspects:
+                told[name] = replace(each, suspects=found)
+        self._unasked = dict.fromkeys(unasked[_SUSPECTED:])
+        return list(told.values())
+
+    def _counted(self, signs: Sequence[Sign]) -> Sequence[Sign]:
+        for sign in signs:
+            self.counts["edgeobs_signs_total", sign.kind] += 1
+        return signs
 
     def _score(self, batch: Batch, now_ns: int) -> Scores:
         """The highest of all detectors' scores; none where nobody could say."""

@@ -2,9 +2,9 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import nan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,12 +13,14 @@ from edgeobs.keep import Keeper
 from edgeobs.pipeline import Pipeline
 from edgeobs.signals import SECOND, Counts, Incident
 from edgeobs.telemetry import Histogram, exposition
-from edgeobs.web import Node, Operation, Published, Said, Status, Zone, node_state, zone_state
+from edgeobs.web import Call, Node, Operation, Published, Said, Status, Zone, node_state, zone_state
 
 if TYPE_CHECKING:
     from edgeobs.engine import Engine
 
 _SHOWN = 200  # resolved incidents and decisions on the page
+_CALLS = 300  # of the service graph, the most surprising first
+_GRAPH_NS = 2 * SECOND
 _RATE_NS = 3 * SECOND
 
 
@@ -57,6 +59,8 @@ class Board:
         self.notices: Callable[[], tuple[str, ...]] = tuple  # what else an operator should know
         self.engine: Engine | None = None
         self._started_ns = clock()
+        self._calls: tuple[Call, ...] = ()
+        self._drawn_ns = 0  # when they were looked at last
         self._rate = (self._started_ns, 0, nan)  # since, scored then, samples a second before
         self._now = self._make(0, self._started_ns, ())
 
@@ -96,8 +100,15 @@ class Board:
         decisions = tuple(reversed(list(self._keeper.decisions)[-_SHOWN:]))
         return Published(
             version, now, zones, tuple(incidents), decisions, self._status(now), self._operations(),
-            self.words(),
+            self.words(), self._called(now),
         )  # fmt: skip
+
+    def _called(self, now: int) -> tuple[Call, ...]:
+        """The service graph; looked at anew every few seconds, since its intervals are longer still."""
+        if not 0 <= now - self._drawn_ns < _GRAPH_NS:
+            self._drawn_ns = now
+            self._calls = tuple(calls(self._pipeline.services(now)["edges"][:_CALLS]))
+        return self._calls
 
     def _operations(self) -> tuple[Operation, ...]:
         known = list(self._pipeline.remediation.operations.values())
@@ -195,6 +206,16 @@ class Board:
             for node in zone.nodes:
                 gauges["edgeobs_nodes", node.heart] += 1
         return gauges
+
+
+def calls(edges: Iterable[Mapping[str, Any]]) -> Iterator[Call]:
+    """Edges of `traces.graph` as the page shows them."""
+    for each in edges:
+        p50_s, p99_s = (nan if each[name] is None else each[name] for name in ("p50_s", "p99_s"))
+        yield Call(
+            each["caller"], each["callee"], each["rate"], each["error_ratio"], p50_s, p99_s, each["score"],
+            each["anomalous"], tuple(each["traces"]),
+        )  # fmt: skip
 
 
 def _by_place(incidents: Sequence[Incident]) -> dict[object, tuple[str, ...]]:

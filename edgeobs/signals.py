@@ -4,6 +4,7 @@ Times are Unix nanoseconds (``int``; 0 means unknown) unless a name ends in anot
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal, NamedTuple
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 Int8s = NDArray[np.int8]
 Int32s = NDArray[np.int32]
 Int64s = NDArray[np.int64]
+UInt64s = NDArray[np.uint64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
@@ -59,11 +61,25 @@ class Resource(NamedTuple):
         return Resource(self.cluster, self.zone, self.node)
 
 
+NOWHERE = Resource()
+"""A place of which nothing is known."""
+
+
 class Source(NamedTuple):
     """A sender's resource, whole: two that differ in any attribute are two."""
 
     attributes: Labels
     resource: Resource
+
+    def service(self) -> str:
+        """``service.name``; empty where there is none."""
+        return next((value for key, value in self.attributes if key == "service.name"), "")
+
+    def whose(self) -> Labels:
+        """What tells, in the labels of a series of logs or spans, whose they are within a node."""
+        _, _, _, namespace, workload, pod = self.resource
+        pairs = ("namespace", namespace), ("pod", pod), ("service", self.service()), ("workload", workload)
+        return tuple((name, value) for name, value in pairs if value)
 
 
 class Identity(NamedTuple):
@@ -89,6 +105,10 @@ class Principal:
     name: str
     nodes: frozenset[str] | None  # node names it may speak for; None is any
     max_series: int
+
+
+Admit = Callable[[Principal, Identity, int], int]
+"""(who speaks, which series, our time) → its id in the series table, or a negative refusal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +155,92 @@ class Points:
         """Nothing was sent: a step that only lets time pass."""
         i = np.zeros(0, np.int64)
         return Points(np.zeros(0, np.int32), i, i, np.zeros(0))
+
+
+SEVERITIES = ("", "trace", "debug", "info", "warn", "error", "fatal")
+"""Bands of severity, by number; the first is not known. OpenTelemetry's 1 … 24 are four to a band."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogBatch:
+    """n log records of one request, in the sender's order.
+
+    ``text[first[i]:first[i + 1]]`` is the body of record i: valid UTF-8, cut to a bound. ``sources`` are what
+    the rows speak of, each once, and of each only what says where and whose it is.
+    """
+
+    principal: Principal
+    sources: tuple[Source, ...]
+    source: Int32s  # into ``sources``
+    time_ns: Int64s  # when it happened, or was seen; 0: neither was said
+    severity: Int8s  # into `SEVERITIES`
+    text: bytes
+    first: Int64s  # n + 1
+    trace: UInt64s  # (n, 2), high and low half of the trace id; zeros: none
+    rejected: dict[str, int] = field(default_factory=dict)  # reason → records left out, as of `Points`
+
+
+@dataclass(frozen=True, slots=True)
+class SpanBatch:
+    """n spans of one request, in the sender's order; ``sources`` and ``names`` hold each of theirs once."""
+
+    principal: Principal
+    sources: tuple[Source, ...]
+    names: tuple[str, ...]
+    source: Int32s  # into ``sources``
+    name: Int32s  # into ``names``: the operation
+    peer: Int32s  # into ``names``: who is called, where attributes tell (peer.service, …); −1: unknown
+    kind: Int8s  # as OTLP: 0 unknown, 1 internal, 2 server, 3 client, 4 producer, 5 consumer
+    failed: Bools
+    start_ns: Int64s  # 0: unknown
+    end_ns: Int64s  # may lie before the start: nothing is settled here
+    trace: UInt64s  # (n, 2), high and low half
+    span: UInt64s
+    parent: UInt64s  # 0: none
+    rejected: dict[str, int] = field(default_factory=dict)  # reason → spans left out, as of `Points`
+
+
+class Sign(NamedTuple):
+    """What a stage found surprising in itself and no series tells, such as a log template never seen."""
+
+    kind: str  # of evidence: "log template never seen"
+    source: Source
+    text: str  # for people, one line, bounded; the same for the same thing: evidence is known by it
+    labels: Labels  # machine-readable: template, severity, …
+    time_ns: int  # of what was found
+    score: float  # decades, calibrated: 10^-score false ones are promised a look at the source
+    interval_s: float  # usual seconds between looks
+    value: float = float("nan")
+    traces: tuple[str, ...] = ()  # trace ids, hex, a few
+
+
+class Told(NamedTuple):
+    """What a stage of logs or spans has to say of evidence, for people."""
+
+    detail: str = ""  # the template, with <*> for what varies
+    query: str = ""  # LogQL that selects its lines
+    traces: tuple[str, ...] = ()  # ids, hex
+
+
+class Edge(NamedTuple):
+    """Who calls whom, of late. ``caller`` is empty where requests come from outside."""
+
+    caller: str  # service, or what else is known
+    callee: str
+    rate: float  # calls a second
+    error_ratio: float  # [0, 1]
+    p50_s: float
+    p99_s: float
+    series: tuple[int, ...]  # ids of the edge's series: their scores mark it
+    traces: tuple[str, ...] = ()  # exemplar trace ids, hex
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """What a stage of logs or spans makes of intervals that are over: samples of its series, and signs."""
+
+    points: Points
+    signs: tuple[Sign, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,9 +339,9 @@ class Point(NamedTuple):
 class Evidence:
     """One thing that speaks for an incident."""
 
-    source: Literal["series", "joint", "absence", "alert"]
+    source: Literal["series", "joint", "absence", "alert", "sign"]
     text: str  # series: Identity.text(); otherwise a sentence
-    name: str  # metric, alert name, scope of the absence; "node" for a node as a whole
+    name: str  # metric, alert name, scope of the absence, kind of the sign; "node" for a node as a whole
     labels: Labels
     unit: str
     onset_ns: int
@@ -250,15 +356,41 @@ class Evidence:
     calm: bool = False  # has not been abnormal for the hold time
     why: str = ""  # of a series: which of `VIEWS` was the most surprised at the highest score
     parts: tuple[tuple[str, float], ...] = ()  # of a node as a whole: series text → share of its score
+    kind: str = ""  # of logs and spans: "log rate", "span duration", … (`incidents.kinds`); empty: a metric
+    resource: Resource = NOWHERE  # whose it is, down to the pod; empty: of the node itself, or not known
+    detail: str = ""  # of logs: the template, with <*> for what varies
+    query: str = ""  # of logs: LogQL that selects its lines
+    traces: tuple[str, ...] = ()  # of spans: ids, hex, of a few traces that it was surprised by
 
     def brief(self) -> str:
         """For a line of text: a series by its name and telling labels, ``system_disk_errors (sda)``."""
         if self.source != "series":
             return self.text
+        if self.kind:
+            return f"{self.kind} of {self.whose()}"
         telling = ", ".join(value for key, value in self.labels if key not in _SENDERS_OWN)
         # "edge-17: " in an incident of several nodes; a nameless series has nothing to cut at
         before = self.text.partition(self.name)[0] if self.name else ""
         return f"{before}{self.name} ({telling})" if telling else f"{before}{self.name}"
+
+    def whose(self) -> str:
+        """``shop/till-7: GET /cart``: whose logs or spans, and what of them; for people."""
+        labels, place = dict(self.labels), self.resource
+        who = place.pod or place.workload or labels.get("service", "") or place.node
+        who = f"{place.namespace}/{who}" if place.namespace else who
+        called = labels.get("callee", "") and f"{labels.get('caller') or 'outside'} → {labels['callee']}"
+        what = called or labels.get("operation", "") or self.detail or labels.get("severity", "")
+        return f"{who}: {what}" if what else who
+
+
+class Suspect(NamedTuple):
+    """What may have caused an incident."""
+
+    kind: str  # pod, workload, node, zone, link
+    name: str  # for people: "node edge-3", "the link from cart to checkout"
+    place: Resource  # of a link: who calls
+    share: float  # of belief among those told, in [0, 1]
+    reason: str  # why, and how sure, for people
 
 
 IncidentState = Literal["open", "ongoing", "resolved"]
@@ -279,6 +411,7 @@ class Incident:
     title: str  # one line: what is abnormal, and the likeliest cause
     evidence: tuple[Evidence, ...]  # likeliest cause first
     simulated: bool = False
+    suspects: tuple[Suspect, ...] = ()  # likeliest first
 
 
 Verb = Literal[

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from edgeobs import __version__
-from edgeobs.cli import remediation
+from edgeobs.cli import agent, exporter, remediation
 from edgeobs.cli.common import ConfigFile, Server, TokenFile, fail, load, said, user
 from edgeobs.cli.remediation import explain_live
 from edgeobs.config import warnings
@@ -273,7 +273,9 @@ def version() -> None:
     typer.echo(f"edgeobs {__version__}")
 
 
+app.add_typer(agent.commands)
 app.add_typer(remediation.commands)
+app.add_typer(exporter.commands, name="exporter")
 
 
 def main() -> None:

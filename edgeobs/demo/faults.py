@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-FaultKind = Literal["burn", "disk", "dark"]
+FaultKind = Literal["burn", "disk", "cut", "dark"]
 
 SLOWLY_S = 30.0
 """Seconds in which a bad disk gets slowly worse, before it gets worse fast."""
@@ -11,7 +11,7 @@ _FAST_S = 10.0
 
 
 class Fault(NamedTuple):
-    """One fault: of a node (burn, disk) or a zone (dark)."""
+    """One fault: of a node (burn, disk; cut: cut off, and its disk goes bad) or a zone (dark)."""
 
     kind: FaultKind
     target: str
@@ -27,6 +27,7 @@ class Fault(NamedTuple):
         what = {
             "burn": "this machine ({}) burns CPU and memory",
             "disk": "the disk of {} goes bad",
+            "cut": "the link of {} is cut, and its disk goes bad",
             "dark": "zone {} goes dark",
         }
         return what[self.kind].format(self.target)
@@ -41,9 +42,12 @@ class Plan:
     burn_s: float = 25.0
     disk_at: float = 12.0
     disk_s: float = 75.0
+    cut_at: float = 6.0
+    cut_s: float = 50.0
     dark_at: float = 58.0
     dark_s: float = 30.0
     disk_node: str = "edge-17"
+    cut_node: str = "edge-09"
     dark_zone: str = "b"
     watch_s: float = 15.0  # after the last fault's beginning: a false action would still be seen
 
@@ -52,6 +56,7 @@ class Plan:
         return (
             Fault("burn", this_node, warm_s + self.burn_at, warm_s + self.burn_at + self.burn_s),
             Fault("disk", self.disk_node, warm_s + self.disk_at, warm_s + self.disk_at + self.disk_s),
+            Fault("cut", self.cut_node, warm_s + self.cut_at, warm_s + self.cut_at + self.cut_s),
             Fault("dark", self.dark_zone, warm_s + self.dark_at, warm_s + self.dark_at + self.dark_s),
         )
 

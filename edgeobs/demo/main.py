@@ -1,4 +1,4 @@
-"""The demo: a real core, this machine, a simulated site, three faults; and whether it did right."""
+"""The demo: a real core, this machine, a simulated site, an agent, four faults; and whether it did right."""
 
 import signal
 import socket
@@ -17,6 +17,7 @@ import psutil
 from edgeobs.demo.api import Api
 from edgeobs.demo.burn import burn, hidden
 from edgeobs.demo.children import Children
+from edgeobs.demo.edge import AGENT, Edge
 from edgeobs.demo.faults import Fault, Plan
 from edgeobs.demo.feed import Feed
 from edgeobs.demo.screen import Screen
@@ -50,6 +51,7 @@ def run(
     plan: Plan = PLAN,
     ports: Ports = PORTS,
     core: Sequence[str] = CORE,
+    agent: Sequence[str] = AGENT,
 ) -> int:
     """Show it. Returns the exit code.
 
@@ -65,8 +67,8 @@ def run(
         When what goes wrong.
     ports
         Where the core should listen; a busy one is replaced.
-    core
-        The program that is started with ``-c FILE``.
+    core, agent
+        The programs that are started with ``-c FILE``.
 
     """
     screen = Screen()
@@ -76,7 +78,7 @@ def run(
         except ValueError as error:
             screen.line(str(error), "bold red")
             return 2
-        show = Show(screen, Path(folder), witness, seed=seed, plan=plan, wanted=ports, core=core)
+        show = Show(screen, Path(folder), witness, seed=seed, plan=plan, wanted=ports, core=core, agent=agent)
         try:
             show.begin()
             return show.judge() if once else show.go_on()
@@ -105,6 +107,7 @@ class Show:
         plan: Plan,
         wanted: Ports,
         core: Sequence[str],
+        agent: Sequence[str],
     ) -> None:
         self.screen, self.plan, self.witness = screen, plan, witness
         self.began = time.time()
@@ -115,9 +118,10 @@ class Show:
         config = write_config(folder, ports, witness.kubeconfig if witness else None)
         self.core = [*core, "-c", str(config)]
         self.page = f"http://{LOOPBACK}:{ports.web}/"
-        self.otlp = f"http://{LOOPBACK}:{ports.http}/v1/metrics"
+        self.otlp = f"http://{LOOPBACK}:{ports.http}"
         self.api = Api(self.page)
-        self.feed = Feed(seed, self.otlp)
+        self.edge = Edge(folder, plan.cut_node, ports.http, self.page, agent)
+        self.feed = Feed(seed, self.otlp, self.edge)
         self.node = socket.gethostname()
         self.faults: tuple[Fault, ...] = ()
         self.incidents: dict[str, Seen] = {}
@@ -132,9 +136,20 @@ class Show:
         self._until_ready()
         self.screen.line(f"page: {self.page}   API: {self.page}openapi.json   OTLP/HTTP: {self.otlp}")
         self.screen.line(f"senders: this machine ({self.node}) and 30 simulated nodes in zones a, b and c")
+        self.screen.line(f"{self.edge.node} has an agent of its own: {self.edge.url}/-/healthy")
         self.screen.line("stop with Ctrl-C")
-        here = ["--url", self.otlp, "--node", self.node, "--zone", "here", "--cluster", CLUSTER]
+        here = [
+            "--url",
+            f"{self.otlp}/v1/metrics",
+            "--node",
+            self.node,
+            "--zone",
+            "here",
+            "--cluster",
+            CLUSTER,
+        ]
         self.children.start("node", [sys.executable, "-m", "edgeobs.node", *here])
+        self.edge.start(self.children)
         self.feed.start()
         started, available = time.monotonic(), list[int]()
         while (warm := time.monotonic() - started) < self.plan.warm_s:
@@ -153,7 +168,7 @@ class Show:
         most = max(fault.end_s for fault in self.faults) + (_UNDO_S if self.witness else 0.0)
         while time.time() < most:
             self._look()
-            undone = self.witness is None or self.witness.settled(self.faults)
+            undone = self.edge.settled() and (self.witness is None or self.witness.settled(self.faults))
             if time.time() > last + self.plan.watch_s and undone and all(map(self._settled, self.faults)):
                 break
         return 1 if self._tell() else 0
@@ -174,6 +189,7 @@ class Show:
             signal.signal(number, signal.SIG_IGN)
         self.children.stop(within_s=1.2)
         self.feed.stop()
+        self.edge.close()
         self.api.close()
         if self.witness is not None:
             self.witness.close()
@@ -199,9 +215,11 @@ class Show:
                 self.screen.event(self._at(), "FAULT", fault.text(), "bold cyan")
                 if fault.kind == "burn":
                     burn(self.children, fault.end_s - time.time())
+        news = self.edge.look(self.faults, time.time())
         if self.witness is not None:
-            for word, text in self.witness.look(time.time()):
-                self.screen.event(self._at(), word, text, "bold green")
+            news += self.witness.look(time.time())
+        for word, text in news:
+            self.screen.event(self._at(), word, text, "bold green")
         try:
             self._news()
         except httpx.HTTPError as error:
@@ -229,11 +247,11 @@ class Show:
 
     def _tell(self) -> bool:
         """The closing table, and with a cluster what was done to it; whether anything was not right."""
-        closing, wrong = close(self._record()), list[str]()
+        closing, wrong = close(self._record()), self.edge.story.problems
         if self.witness is not None:
-            wrong = self.witness.problems(self.faults)
+            wrong += self.witness.problems(self.faults)
             self.screen.done_to(self.witness.touched.values(), self.faults)
-        self.screen.closing(closing, wrong)
+        self.screen.closing(closing, self.edge.story.text(self.edge.node), wrong)
         return bool(closing.problems or wrong)
 
     def _record(self) -> Record:

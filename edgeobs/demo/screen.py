@@ -95,8 +95,8 @@ class Screen:
             table.add_row(each.node, escape(each.reason), after[0], *moved, after[1])
         self.console.print(table)
 
-    def closing(self, closing: Closing, wrong: Sequence[str] = ()) -> None:
-        """The table, and what was wrong."""
+    def closing(self, closing: Closing, offline: str, wrong: Sequence[str] = ()) -> None:
+        """The table, what became of a node that was cut off, and what was wrong."""
         table = Table(title="closing table", title_justify="left")
         for heading in ("fault", "noticed after (s)", "decision", "decision latency (ms)", "false actions"):
             right = heading not in ("fault", "decision")
@@ -104,6 +104,7 @@ class Screen:
         for row in closing.rows:
             table.add_row(*_cells(row))
         self.console.print(table)
+        self.line(offline)
         self.line(f"incidents on nodes without a fault: {closing.healthy_incidents} (told, no failure)")
         for problem in (*closing.problems, *wrong):
             self.line(f"NOT RIGHT: {problem}", "bold red")

@@ -25,7 +25,7 @@ def free(wanted: Ports) -> tuple[Ports, list[str]]:
     """Ports that nobody listens on, and a line for each that had to be another."""
     chosen, lines = [], []
     for name, port in wanted._asdict().items():
-        number = port if port and _is_free(port) else _any()
+        number = port if port and _is_free(port) else a_free_port()
         if port not in (0, number):
             lines.append(f"port {port} ({name}) is busy: using {number} instead")
         chosen.append(number)
@@ -39,6 +39,8 @@ def write_config(folder: Path, ports: Ports, kubeconfig: Path | None = None) -> 
         "web": {"host": LOOPBACK, "port": ports.web},
         "cluster": {"kind": "memory", "opted_in": True},
         "engine": {"data_dir": str(folder / "data")},
+        "logs": {"interval_s": 1.0, "grace_s": 1.0},  # a few minutes must do to know what is usual
+        "traces": {"interval_s": 1.0, "wait_s": 2.0},
         "remediate": {"dry_run": True},
         "telemetry": {"log_level": "info", "log_format": "json"},
     }
@@ -79,7 +81,8 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _any() -> int:
+def a_free_port() -> int:
+    """That nobody listens on just now."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]

@@ -54,7 +54,7 @@ class Site:
         self._last_s = t
         reports = []
         for name, kind, box in zip(self.names, LAYOUT, self.boxes, strict=True):
-            box.step(t - self.start_s, dt, _wear(name, faults, t))
+            box.step(t - self.start_s, dt, worn(name, faults, t))
             if not is_dark(zone_of(name), faults, t):
                 body = encode(_resource(name, kind), readings(box), _ns(t), _ns(self.start_s), scope="demo")
                 reports.append(Report(name, zone_of(name), body))
@@ -139,8 +139,9 @@ def _resource(name: str, kind: str) -> dict[str, str | bool]:
     }
 
 
-def _wear(name: str, faults: Sequence[Fault], t: float) -> Wear:
-    disk = [f for f in faults if f.kind == "disk" and f.target == name and f.on(t)]
+def worn(name: str, faults: Sequence[Fault], t: float) -> Wear:
+    """How a node's disk is at ``t``."""
+    disk = [f for f in faults if f.kind in {"disk", "cut"} and f.target == name and f.on(t)]
     return wear(disk[0], t) if disk else Wear(1.0, 0.0)
 
 

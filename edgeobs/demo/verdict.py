@@ -3,6 +3,7 @@
 Right is strict:
 
 - disk: the node has an incident, and an allowed dry-run ``cordon`` of that very node;
+- cut: the node has an incident, for nothing is heard of it; a ``cordon`` is right, and is not called for;
 - dark: the zone has an incident, at least one action for one of its nodes is held by the zone hold, and none
   is allowed;
 - burn: this machine has an incident, and an allowed dry-run ``taint``. It is real, and others use it too: the
@@ -24,10 +25,11 @@ from edgeobs.demo.faults import Fault, FaultKind
 
 ZONE_HOLD = "zone_hold"
 """The guard's rule that holds a zone that went dark as a whole."""
-RIGHT_VERB: dict[FaultKind, str] = {"disk": "cordon", "burn": "taint"}
+RIGHT_VERB: dict[FaultKind, str] = {"disk": "cordon", "burn": "taint", "cut": "cordon"}
 BESIDE: dict[FaultKind, frozenset[str]] = {
     "disk": frozenset({"reschedule", "uncordon"}),
     "burn": frozenset({"uncordon"}),
+    "cut": frozenset({"release", "uncordon"}),
 }
 """What else is right where actions are live."""
 COOLDOWN = "cooldown"
@@ -36,7 +38,8 @@ _BUSY_S = 20.0  # a taint so long after a busy moment can still be because of it
 _AFTER_S = 60.0  # an action so long after a fault's end can still be because of it
 _CLOCK_S = 0.5  # when a fault began is known no better than this
 
-_NONE = ("none", "none: this machine was busy before")
+_NONE = "none"
+_WHY_NONE: dict[FaultKind, str] = {"burn": "this machine was busy before", "cut": "it may be its link alone"}
 
 
 class Seen(NamedTuple):
@@ -131,14 +134,18 @@ def _row(fault: Fault, run: Record, wrong: Sequence[Decided]) -> Row:
     right = next((d for d in _by_time(run.decisions) if _answers(fault, d, run)), None)
     noticed = _noticed(fault, run.incidents, right)
     problems = [] if noticed is not None else [f"{fault.text()}: not noticed"]
-    excused = fault.kind == "burn" and run.noisy
+    excused = fault.kind == "cut" or (fault.kind == "burn" and run.noisy)
     if right is None and not excused:
         got = [d.text for d in run.decisions if _about(fault, d) and d.decided_s >= fault.start_s - _CLOCK_S]
         problems.append(f"{fault.text()}: no right decision; {'; '.join(got[:3]) or 'none was made'}")
-    text, latency = (right.text, right.latency_ms) if right else (_NONE[excused], None)
+    text, latency = (right.text, right.latency_ms) if right else (_none(fault, excused), None)
     if right is not None and right.decided_s < fault.start_s - _CLOCK_S:
         text += f" (it was busy already: {fault.start_s - right.decided_s:.0f} s before)"
     return Row(fault.text(), noticed, text, latency, len(wrong), (*problems, *_blame(wrong)))
+
+
+def _none(fault: Fault, excused: bool) -> str:
+    return f"{_NONE}: {_WHY_NONE[fault.kind]}" if excused else _NONE
 
 
 def _answers(fault: Fault, decision: Decided, run: Record) -> bool:

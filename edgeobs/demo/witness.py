@@ -77,7 +77,7 @@ class Witness:
         """What should have been done and was not, or was done and should not have been; once all is over."""
         found = [self.trouble] if self.trouble else []
         disks = {fault.target for fault in faults if fault.kind == "disk"}
-        mine = disks | {fault.target for fault in faults if fault.kind == "burn"}
+        mine = disks | {fault.target for fault in faults if fault.kind in {"burn", "cut"}}
         for name in sorted(disks):
             found += _of_disk(name, self.touched.get(name))
         found += [

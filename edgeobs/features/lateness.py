@@ -25,7 +25,7 @@ class Lateness:
         """Per sample; ``nodes`` are ids, −1 unknown."""
         lag, limit = now_ns - time, int(self.settings.late_s * SECOND)
         late = lag > limit
-        if not (late.any() or self.usual.any()):
+        if not len(late) or not (late.any() or self.usual.any()):
             return late
         self._follow(nodes + 1, lag, now_ns)
         return lag > limit + self.usual[nodes + 1]

@@ -8,7 +8,7 @@ from typing import Literal
 from edgeobs.incidents.exhibit import Exhibit, Key
 from edgeobs.incidents.settings import Settings
 from edgeobs.incidents.words import title
-from edgeobs.signals import SECOND, Evidence, Incident, Resource
+from edgeobs.signals import SECOND, Evidence, Incident, Resource, Suspect
 
 Scope = Literal["node", "zone", "cluster"]
 
@@ -34,6 +34,7 @@ class Case:
     ongoing: bool = False
     refused: bool = False  # it convinced, but too many were open
     covers: bool = False  # of a zone: what happens to its nodes belongs to it
+    suspects: tuple[Suspect, ...] = ()
     closing: str = ""  # why it ended, when that is not that all is calm
     exhibits: dict[Key, Exhibit] = field(default_factory=dict)
     shown: Incident | None = None  # as last built; None when something has changed since
@@ -75,6 +76,10 @@ class Case:
         """The exhibits that are not calm."""
         return [each for each in self.exhibits.values() if not each.calm]
 
+    def lives(self) -> bool:
+        """Whether it is not over: an incident lives by what could have opened one."""
+        return any(not (self.id and each.weak) for each in self.live())
+
     def only_absences(self) -> bool:
         """Whether silence is all that speaks for it."""
         return all(each.source == "absence" for each in self.live())
@@ -85,10 +90,10 @@ class Case:
         ``series`` are followed in all: of many, one must insist more.
         """
         since = now_ns - int(settings.join_s * SECOND)
-        live = [each for each in self.live() if each.heard_ns >= since]
+        live = [each for each in self.live() if each.heard_ns >= since and not each.weak]
         if any(each.source in ("absence", "alert") for each in live):
             return True
-        if len({each.family for each in live if each.source == "series"}) >= settings.min_names:
+        if len({each.family for each in live if each.source in ("series", "sign")}) >= settings.min_names:
             return True
         return any(each.insists(settings, series) for each in live)
 
@@ -111,6 +116,7 @@ class Case:
                 title=title(self.place, evidence, nodes) + self.closing,
                 evidence=evidence,
                 simulated=self.simulated,
+                suspects=self.suspects,
             )
         return self.shown
 

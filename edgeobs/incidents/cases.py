@@ -154,7 +154,7 @@ class Cases:
                 if now_ns >= exhibit.calm_ns(self.settings):
                     exhibit.calm, case.shown = True, None
                     self._changed[id(case)] = case
-            if not case.live():
+            if not case.lives():
                 self.resolve(case, now_ns)
             elif case.id and not case.ongoing and now_ns - case.opened_ns >= self.settings.ongoing_s * SECOND:
                 case.ongoing, case.shown = True, None

@@ -18,6 +18,7 @@ from edgeobs.signals import (
     Outcome,
     Point,
     Resource,
+    Suspect,
 )
 
 _POINT = Struct("<q4d")
@@ -47,11 +48,18 @@ def read_incident(text: str, plots: bytes) -> Incident:
                 "labels": _labels(each["labels"]),
                 "points": tuple(islice(points, each["points"])),
                 "parts": tuple((text, share) for text, share in each.get("parts", ())),
+                "resource": Resource(*each.get("resource", ())),
+                "traces": tuple(each.get("traces", ())),
             }
         )
         for each in body["evidence"]
     )
-    return Incident(**body | {"place": Resource(*body["place"]), "evidence": evidence})
+    suspects = tuple(
+        Suspect(kind, name, Resource(*place), share, reason)
+        for kind, name, place, share, reason in body.get("suspects", ())
+    )
+    place = Resource(*body["place"])
+    return Incident(**body | {"place": place, "evidence": evidence, "suspects": suspects})
 
 
 def write_decision(decision: Decision) -> str:

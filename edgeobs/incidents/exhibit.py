@@ -1,4 +1,4 @@
-"""Evidence as it grows: one series, absence or foreign alert of an incident."""
+"""Evidence as it grows: one series, sign, absence or foreign alert of an incident."""
 
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -6,11 +6,13 @@ from math import log10, nan
 from statistics import median
 from typing import Literal
 
+from edgeobs.incidents.kinds import family_of, kind_of
 from edgeobs.incidents.points import band, fitted
 from edgeobs.incidents.promise import alone, hold_s
 from edgeobs.incidents.settings import Settings
 from edgeobs.incidents.watch import Watch
 from edgeobs.signals import (
+    NOWHERE,
     SECOND,
     Absence,
     Evidence,
@@ -21,6 +23,8 @@ from edgeobs.signals import (
     Labels,
     Point,
     Resource,
+    Sign,
+    Told,
 )
 
 _POSITIVE = {"s", "By", "1"}  # units of what is never negative, unless it was seen to be
@@ -40,7 +44,7 @@ Key = tuple[str, str]
 class Exhibit:
     """Mutable twin of `signals.Evidence`; times as there, ``heard_ns`` on our clock."""
 
-    source: Literal["series", "joint", "absence", "alert"]
+    source: Literal["series", "joint", "absence", "alert", "sign"]
     place: Resource
     text: str
     name: str
@@ -61,6 +65,12 @@ class Exhibit:
     why: str = ""
     parts: tuple[tuple[str, float], ...] = ()
     ease: float = 0.0  # log₁₀ of the seconds between samples
+    weak: bool = False  # not surprising enough to open an incident or to keep one: told where there is one
+    kind: str = ""
+    resource: Resource = NOWHERE
+    detail: str = ""
+    query: str = ""
+    traces: tuple[str, ...] = ()
 
     @property
     def key(self) -> Key:
@@ -74,10 +84,12 @@ class Exhibit:
     @property
     def family(self) -> str:
         """The metric it came from: of what `features` derives from one histogram, the histogram."""
-        return self.name.partition(":")[0]
+        return family_of(self.name, self.kind)
 
     def insists(self, settings: Settings, series: int) -> bool:
         """Whether it is an incident though it is alone, among so many series in all."""
+        if self.weak:
+            return False
         whole = self.source == "joint"
         least = settings.alone_score - self.ease if whole else alone(self.ease, series, settings)
         lasted = (self.last_ns - self.onset_ns) / SECOND
@@ -86,6 +98,11 @@ class Exhibit:
     def calm_ns(self, settings: Settings) -> int:
         """When it is calm, if nothing is heard of it until then."""
         return self.ends_ns or self.heard_ns + int(hold_s(self.ease, settings) * SECOND)
+
+    def tell(self, told: Told) -> None:
+        """What a stage has to say of it; what it has nothing to say of stays as it was."""
+        self.detail, self.query = told.detail or self.detail, told.query or self.query
+        self.traces = told.traces or self.traces
 
     def show(self, point: Point, expected: float, limit: int, why: str = "") -> bool:
         """Add a sample to the plot, unless it is older than its end; whether it is the highest so far."""
@@ -119,9 +136,10 @@ class Exhibit:
     def evidence(self, weight: float, *, whole_place: bool) -> Evidence:
         """The plain value; ``whole_place`` names the node, where an incident is of more than one."""
         node = self.place.node if whole_place else ""
+        named = node and self.source in ("series", "sign")
         return Evidence(
             source=self.source,
-            text=f"{node}: {self.text}" if node and self.source == "series" else self.text,
+            text=f"{node}: {self.text}" if named else self.text,
             name=self.name,
             labels=tuple(sorted({**dict(self.labels), "node": node}.items())) if node else self.labels,
             unit=self.unit,
@@ -137,6 +155,11 @@ class Exhibit:
             calm=self.calm,
             why=self.why,
             parts=self.parts,
+            kind=self.kind,
+            resource=self.resource,
+            detail=self.detail,
+            query=self.query,
+            traces=self.traces,
         )
 
 
@@ -156,7 +179,16 @@ def of_series(number: int, watch: Watch, now_ns: int) -> Exhibit:
     return Exhibit(
         source="series", place=watch.place, text=watch.text, name=identity.name, labels=identity.labels,
         unit=unit_of(identity), onset_ns=watch.onset_ns, last_ns=watch.onset_ns, heard_ns=now_ns,
-        series=number,
+        series=number, kind=kind_of(identity.name), resource=identity.source.resource,
+    )  # fmt: skip
+
+
+def of_sign(sign: Sign, now_ns: int) -> Exhibit:
+    """What a stage of logs or spans found by itself."""
+    return Exhibit(
+        source="sign", place=sign.source.resource.place(), text=sign.text, name=sign.kind, labels=sign.labels,
+        onset_ns=sign.time_ns, last_ns=sign.time_ns, heard_ns=now_ns, kind=sign.kind,
+        resource=sign.source.resource, traces=sign.traces, ease=log10(max(sign.interval_s, 1.0)),
     )  # fmt: skip
 
 
@@ -195,6 +227,8 @@ def of_evidence(evidence: Evidence, place: Resource, now_ns: int) -> Exhibit:
         unit=evidence.unit, onset_ns=evidence.onset_ns, last_ns=evidence.last_ns, heard_ns=now_ns,
         score=evidence.score, value=evidence.value, expected=expected, low=low, high=high,
         points=list(evidence.points), calm=evidence.calm, why=evidence.why, parts=evidence.parts,
+        kind=evidence.kind, resource=evidence.resource, detail=evidence.detail,
+        query=evidence.query, traces=evidence.traces,
         ease=_ease([point.time_ns for point in evidence.points]),
     )  # fmt: skip
 

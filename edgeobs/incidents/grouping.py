@@ -6,7 +6,7 @@ A resolved incident is final: what returns is a new one. Flapping is what the ho
 from collections.abc import Iterable, Sequence
 
 from edgeobs.incidents.cases import Cases
-from edgeobs.incidents.intake import Intake
+from edgeobs.incidents.intake import Intake, Lore
 from edgeobs.incidents.restoring import restore
 from edgeobs.incidents.settings import Settings
 from edgeobs.incidents.watch import Watch
@@ -21,6 +21,9 @@ from edgeobs.signals import (
     Joint,
     Resource,
     Scores,
+    Sign,
+    Suspect,
+    Told,
 )
 
 _SWEEP_NS = SECOND // 2
@@ -35,13 +38,21 @@ class Incidents:
         Who the series are. Places with the resource attribute ``edgeobs.simulated`` are marked as simulated.
     settings, counts
         Thresholds and bounds; what was dropped at a bound is counted by reason.
+    lore
+        What else is to be told of evidence of logs or spans.
 
     """
 
-    def __init__(self, table: SeriesTable, settings: Settings, counts: Counts) -> None:
+    def __init__(
+        self,
+        table: SeriesTable,
+        settings: Settings,
+        counts: Counts,
+        lore: Lore = lambda _source, _labels, _series: Told(),
+    ) -> None:
         self.settings = settings
         self.cases = Cases(table, settings, counts)
-        self._intake = Intake(self.cases, counts)
+        self._intake = Intake(self.cases, counts, lore)
         self._swept_ns = 0
 
     @property
@@ -57,6 +68,7 @@ class Incidents:
         alerts: Sequence[ExternalAlert],
         now_ns: int,
         joint: Sequence[Joint] = (),
+        signs: Sequence[Sign] = (),
     ) -> list[Incident]:
         """Take in what is new; the incidents that changed in more than their plots.
 
@@ -70,6 +82,8 @@ class Incidents:
             Those not seen before.
         joint
             How surprising nodes are as a whole, in order of time.
+        signs
+            What the stages of logs and spans found by themselves, none of it late.
 
         """
         self.cases.begin()
@@ -77,6 +91,7 @@ class Incidents:
         self._intake.samples(batch, scores, now_ns)
         for each in joint:
             self._intake.joint(each, now_ns)
+        self._intake.signs(signs, now_ns)
         self._intake.absences(absences, now_ns)
         ended = [self._intake.alert(alert, now_ns) for alert in alerts]
         if any(ended) or not 0 <= now_ns - self._swept_ns < _SWEEP_NS:
@@ -88,6 +103,12 @@ class Incidents:
     def active(self) -> list[Incident]:
         """Those that are not resolved, with their plots as they are now; the oldest first."""
         return self.cases.active()
+
+    def suspect(self, place: Resource, suspects: tuple[Suspect, ...]) -> None:
+        """What is likely to have caused the incident of a place: told from now on."""
+        case = self.cases.by_place.get(place)
+        if case is not None and case.id and case.suspects != suspects:
+            case.suspects, case.shown = suspects, None
 
     def recent(self) -> list[Incident]:
         """The last resolved ones, oldest first, with coarse plots."""

@@ -1,18 +1,35 @@
-"""What comes in becomes evidence: surprising series and nodes, absences, foreign alerts."""
+"""What comes in becomes evidence: surprising series and nodes, signs, absences, foreign alerts."""
 
-from collections.abc import Sequence
-from math import log10
+from collections.abc import Callable, Sequence
+from math import log10, nan
 
 from edgeobs.incidents.case import Case
 from edgeobs.incidents.cases import Cases
-from edgeobs.incidents.exhibit import Exhibit, of_absence, of_alert, of_joint, of_series
-from edgeobs.incidents.promise import opening
+from edgeobs.incidents.exhibit import Exhibit, of_absence, of_alert, of_joint, of_series, of_sign
+from edgeobs.incidents.promise import LEAST, opening
 from edgeobs.incidents.watch import DROPPED, Watch, Watcher
 from edgeobs.incidents.zones import absorb, covered, gather
-from edgeobs.signals import SECOND, Absence, Batch, Counts, ExternalAlert, Joint, Point, Resource, Scores
+from edgeobs.signals import (
+    SECOND,
+    Absence,
+    Batch,
+    Counts,
+    ExternalAlert,
+    Joint,
+    Labels,
+    Point,
+    Resource,
+    Scores,
+    Sign,
+    Source,
+    Told,
+)
 
 OWN_ALERT = "EdgeobsIncident"
 """What our incidents are called in Alertmanager; told back to us, they are no news."""
+
+Lore = Callable[[Source, Labels, int], Told]
+"""Whose, which labels, and the series (−1: none) of evidence of logs or spans → what else is to be told."""
 
 _SAME_NS = SECOND // 2  # absences that nobody looked at anew are not taken in again within this time
 _WIDE = ("zone", "cluster")
@@ -21,10 +38,11 @@ _WIDE = ("zone", "cluster")
 class Intake:
     """Finds for each piece of news the case that it belongs to."""
 
-    def __init__(self, cases: Cases, counts: Counts) -> None:
+    def __init__(self, cases: Cases, counts: Counts, lore: Lore) -> None:
         self.cases, self.settings, self._counts = cases, cases.settings, counts
         self.watcher = Watcher(cases.table, cases.settings, counts)
         self.wholes: dict[Resource, Watch] = {}  # nodes that are surprising as a whole
+        self._lore = lore
         self._absent: tuple[Sequence[Absence], int] = ((), 0)  # as last taken in, and when
 
     def samples(self, batch: Batch, scores: Scores, now_ns: int) -> None:
@@ -44,6 +62,8 @@ class Intake:
                 exhibit.show(point, expected, limit, why)
                 if not self.cases.add(case, exhibit):
                     continue
+            if exhibit.kind and watch.identity is not None and not late:
+                exhibit.tell(self._lore(watch.identity.source, watch.identity.labels, number))
             if not late and watch.heard_ns == now_ns:
                 self._heard(case, exhibit, point.time_ns, now_ns)
 
@@ -73,6 +93,30 @@ class Intake:
             exhibit.parts = joint.parts
         if joint.score >= least:  # its memory is long: what keeps other evidence alive would keep this always
             self._heard(case, exhibit, joint.time_ns, now_ns)
+
+    def signs(self, signs: Sequence[Sign], now_ns: int) -> None:
+        """Take in what the stages of logs and spans found by themselves, the most surprising first."""
+        most = self.settings.max_samples_per_step
+        if len(signs) > most:
+            self._counts[DROPPED, "step"] += len(signs) - most
+        for sign in sorted(signs, key=lambda each: -each.score)[:most]:
+            if sign.score >= LEAST:
+                self._sign(sign, now_ns)
+
+    def _sign(self, sign: Sign, now_ns: int) -> None:
+        """What is rare but not rare enough waits, for as long as evidence lasts, for an incident to join."""
+        place = sign.source.resource.place()
+        case = self.cases.of(place)
+        exhibit = case.exhibits.get((place.node, sign.text))
+        if exhibit is None or exhibit.calm:
+            exhibit = of_sign(sign, now_ns)
+            if not self.cases.add(case, exhibit):
+                return
+            exhibit.tell(self._lore(sign.source, sign.labels, -1))
+        exhibit.show(Point(sign.time_ns, sign.value, nan, nan, sign.score), nan, self.cases.point_limit)
+        exhibit.weak = exhibit.score < opening(exhibit.ease, self.settings)
+        case.shown = None
+        self._heard(case, exhibit, sign.time_ns, now_ns)
 
     def absences(self, absences: Sequence[Absence], now_ns: int) -> None:
         """Take in all that is absent now."""

@@ -52,6 +52,7 @@ def _case_of(incident: Incident, now_ns: int, settings: Settings) -> Case:
         opened_ns=incident.opened_ns,
         updated_ns=incident.updated_ns,
         ongoing=incident.state == "ongoing",
+        suspects=incident.suspects,
         covers=incident.scope != "node" and any(each.source != "alert" for each in incident.evidence),
         exhibits={each.key: each for each in exhibits},
     )

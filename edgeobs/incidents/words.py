@@ -51,17 +51,30 @@ def title(place: Resource, evidence: Sequence[Evidence], nodes: int) -> str:
     if first.source == "joint":
         parts = ", ".join(f"{text} ({share:.0%})" for text, share in first.parts[:2])
         return f"{where(place)} as a whole is unlike itself: most of it {parts or 'unknown'}, {since}"
+    if first.source == "sign":
+        return f"{_whose(first, place)}: {first.text}{_rest(evidence)}, {since}"
     head = _head(place, evidence, nodes)
     seen = f"{quantity(first.value, first.unit)}"
     expected = _expected(first)
+    return f"{head}: {first.brief()} {seen}{expected}{_rest(evidence)}, {since}"
+
+
+def _rest(evidence: Sequence[Evidence]) -> str:
     more = len({each.text for each in evidence}) - 1
-    rest = f", and {more} more" if more else ""
-    return f"{head}: {first.brief()} {seen}{expected}{rest}, {since}"
+    return f", and {more} more" if more else ""
+
+
+def _whose(first: Evidence, place: Resource) -> str:
+    """``till-7 on edge-1``: the pod or workload that something is of, and where."""
+    who = first.resource.pod or first.resource.workload
+    return f"{who} on {where(place)}" if who else where(place)
 
 
 def _head(place: Resource, evidence: Sequence[Evidence], nodes: int) -> str:
     if not place.node and nodes > 1:
         return f"{nodes} nodes of {where(place)} became abnormal together"
+    if evidence[0].kind:
+        return f"{_whose(evidence[0], place)} is abnormal"
     part = family(evidence[0].name)
     alike = {each.name for each in evidence if each.source == "series" and family(each.name) == part}
     if part == "disk" and len(alike) > 1 and any("error" in name for name in alike):

@@ -9,10 +9,21 @@ import math
 from typing import NamedTuple
 
 from google.protobuf import any_pb2, duration_pb2, json_format
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from edgeobs.ingest.delivery import Forbidden, Overloaded, Receipt, TooLarge, Unauthenticated, Unavailable
+from edgeobs.ingest.delivery import (
+    Forbidden,
+    Overloaded,
+    Receipt,
+    Signal,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+)
 from edgeobs.ingest.errors import Malformed
 
 PROTOBUF = "application/x-protobuf"
@@ -26,10 +37,6 @@ class NotUnderstood(Exception):
 
 class TooSlow(Exception):
     """The body did not arrive in time."""
-
-
-class NotServed(Exception):
-    """A signal or path that is not taken."""
 
 
 class Answer(NamedTuple):
@@ -56,7 +63,6 @@ _CODES: dict[type[Exception], tuple[int, int]] = {
     Malformed: (400, 3),
     Unauthenticated: (401, 16),
     Forbidden: (403, 7),
-    NotServed: (404, 12),
     TooSlow: (408, 4),
     TooLarge: (413, 3),
     NotUnderstood: (415, 3),
@@ -73,19 +79,32 @@ def refusal(error: Exception) -> Refusal:
     return Refusal(status, code, str(error), retry)
 
 
-def otlp_done(receipt: Receipt) -> ExportMetricsServiceResponse:
-    """Success, or partial success that names the reasons."""
-    response = ExportMetricsServiceResponse()
+def otlp_done(receipt: Receipt, signal: Signal = "metrics") -> Message:
+    """Success, or partial success that names the reasons, in the words of a signal."""
     rejected = sum(receipt.rejected.values())
+    reasons = _reasons(receipt, signal) if rejected else ""
+    if signal == "logs":
+        logs = ExportLogsServiceResponse()
+        if rejected:
+            logs.partial_success.rejected_log_records = rejected
+            logs.partial_success.error_message = reasons
+        return logs
+    if signal == "traces":
+        traces = ExportTraceServiceResponse()
+        if rejected:
+            traces.partial_success.rejected_spans = rejected
+            traces.partial_success.error_message = reasons
+        return traces
+    metrics = ExportMetricsServiceResponse()
     if rejected:
-        response.partial_success.rejected_data_points = rejected
-        response.partial_success.error_message = _reasons(receipt)
-    return response
+        metrics.partial_success.rejected_data_points = rejected
+        metrics.partial_success.error_message = reasons
+    return metrics
 
 
-def otlp_answer(receipt: Receipt, content_type: str) -> Answer:
+def otlp_answer(receipt: Receipt, content_type: str, signal: Signal = "metrics") -> Answer:
     """200 in the request's own content type."""
-    response = otlp_done(receipt)
+    response = otlp_done(receipt, signal)
     if content_type == JSON:
         return Answer(200, JSON, json_format.MessageToJson(response, indent=None).encode())
     return Answer(200, PROTOBUF, response.SerializeToString())
@@ -161,5 +180,6 @@ _WORDS = {
 }
 
 
-def _reasons(receipt: Receipt) -> str:
-    return "; ".join(f"{n} {_WORDS.get(reason, reason)}" for reason, n in sorted(receipt.rejected.items()))
+def _reasons(receipt: Receipt, signal: Signal = "metrics") -> str:
+    words = _WORDS if signal == "metrics" else _WORDS | {"limit": "over the limit of one request"}
+    return "; ".join(f"{n} {words.get(reason, reason)}" for reason, n in sorted(receipt.rejected.items()))

@@ -15,7 +15,7 @@ _GUESS = 16  # zstd: telemetry shrinks to a tenth or so; another attempt costs m
 
 def plain(delivery: Delivery, settings: Settings) -> bytes | bytearray:
     """A delivery's body, decompressed under the cap of its format; raises as `decompress` does."""
-    json = delivery.format in ("otlp_json", "alertmanager")
+    json = delivery.format == "alertmanager" or delivery.format.endswith("_json")
     cap = settings.max_json_bytes if json else settings.max_decoded_bytes
     return decompress(delivery.body, delivery.encoding, cap)
 

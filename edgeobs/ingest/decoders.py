@@ -1,18 +1,22 @@
-"""The four formats by name, each by the fastest decoder this machine has."""
+"""The formats by name, each by the fastest decoder this machine has."""
 
 import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
 from edgeobs import jit
 from edgeobs.ingest import otlp
-from edgeobs.ingest.delivery import Format
+from edgeobs.ingest.delivery import Format, LogFormat, SpanFormat
 from edgeobs.ingest.intern import Interner
 from edgeobs.ingest.remote_write_series import Families
-from edgeobs.signals import Points, Principal
+from edgeobs.signals import LogBatch, Points, Principal, SpanBatch
 
 Decode = Callable[[bytes, Principal, int], Points]
+Stream = Callable[[bytes, Principal, int], LogBatch | SpanBatch]
 
 _KERNELS = (
     "buckets",
@@ -22,6 +26,8 @@ _KERNELS = (
     "otlp_buckets",
     "otlp_layout",
     "otlp_points",
+    "otlp_spans_layout",
+    "otlp_spans_walk",
     "otlp_walk",
     "remote_write_gather",
     "remote_write_layout",
@@ -54,17 +60,28 @@ class Decoders:
         self.families = Families()
         self.name = "numba" if (jit.available() if fast is None else fast) else "upb"
         self._decoders = self._fast() if self.name == "numba" else self._reference()
+        self._streams = _streams("otlp_spans_fast" if self.name == "numba" else "otlp_spans")
 
     def decode(self, format: Format, body: bytes, principal: Principal, now_ns: int) -> Points:  # noqa: A002 - the contract's word
         """The points of one request; raises Malformed, and then no series has come of it."""
         return self._decoders[format](body, principal, now_ns)
+
+    def stream(
+        self,
+        format: LogFormat | SpanFormat,  # noqa: A002 - the contract's word
+        body: bytes,
+        principal: Principal,
+        now_ns: int,
+    ) -> LogBatch | SpanBatch:
+        """The log records or spans of one request; raises Malformed."""
+        return self._streams[format](body, principal, now_ns)
 
     def _reference(self) -> dict[str, Decode]:
         interner, families = self.interner, self.families
         return {
             "otlp_proto": lambda body, who, now: otlp.decode(body, interner, who, now),
             "otlp_json": lambda body, who, now: otlp.points_of(
-                _module("otlp_json").parse(body), interner, who, now
+                _module("otlp_json").parse(body, ExportMetricsServiceRequest), interner, who, now
             ),
             "remote_write_1": lambda body, who, now: _module("remote_write").decode_v1(
                 body, interner, families, who, now
@@ -90,6 +107,17 @@ class Decoders:
                 body, interner, aliases, who, now
             ),
         }
+
+
+def _streams(spans: str) -> dict[str, Stream]:
+    return {
+        "logs_proto": lambda body, who, now: _module("otlp_logs").decode(body, who, now),
+        "logs_json": lambda body, who, now: _module("otlp_logs").decode_json(body, who, now),
+        "spans_proto": lambda body, who, now: _module(spans).decode(body, who, now),
+        "spans_json": lambda body, who, now: _module("otlp_spans").spans_of(
+            _module("otlp_json").parse(body, ExportTraceServiceRequest), who, now
+        ),
+    }
 
 
 def _module(name: str) -> Any:

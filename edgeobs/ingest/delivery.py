@@ -7,6 +7,10 @@ from typing import Literal
 from edgeobs.signals import Principal
 
 Format = Literal["otlp_proto", "otlp_json", "remote_write_1", "remote_write_2"]
+LogFormat = Literal["logs_proto", "logs_json"]
+SpanFormat = Literal["spans_proto", "spans_json"]
+AnyFormat = Format | LogFormat | SpanFormat | Literal["alertmanager"]
+Signal = Literal["metrics", "logs", "traces"]
 Encoding = Literal["identity", "gzip", "zstd", "snappy"]
 
 
@@ -14,7 +18,7 @@ Encoding = Literal["identity", "gzip", "zstd", "snappy"]
 class Delivery:
     """One request, as received. ``body`` is still compressed as ``encoding`` says."""
 
-    format: Format | Literal["alertmanager"]
+    format: AnyFormat
     body: bytes | bytearray
     encoding: Encoding
     principal: Principal
@@ -25,8 +29,8 @@ class Delivery:
 class Receipt:
     """What became of a delivery: it has been processed and what it caused is committed."""
 
-    accepted: int  # points, or alerts
-    rejected: dict[str, int] = field(default_factory=dict)  # reason → points
+    accepted: int  # points, log records, spans, or alerts
+    rejected: dict[str, int] = field(default_factory=dict)  # reason → of these
     samples: int = 0  # of remote write, for its X-Prometheus-Remote-Write-…-Written headers
     histograms: int = 0
     exemplars: int = 0

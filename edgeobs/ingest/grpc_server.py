@@ -6,20 +6,46 @@ Needs grpcio, which has no wheel for some small machines: import this module onl
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import grpc
 
 from edgeobs.ingest import answers
 from edgeobs.ingest.auth import Auth
-from edgeobs.ingest.delivery import Delivery, Encoding, Overloaded, Submit, TooLarge, Unavailable
+from edgeobs.ingest.delivery import (
+    AnyFormat,
+    Delivery,
+    Encoding,
+    Overloaded,
+    Signal,
+    Submit,
+    TooLarge,
+    Unavailable,
+)
 from edgeobs.ingest.settings import Settings, Tls
 from edgeobs.signals import Counts
 
-EXPORT = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
-_PROTOCOL = "otlp_grpc"
+
+class Service(NamedTuple):
+    """One signal's service, which has one method."""
+
+    protocol: str  # as the counters have it
+    signal: Signal
+    format: AnyFormat
+
+
+_PACKAGE = "/opentelemetry.proto.collector"
+SERVICES = {
+    f"{_PACKAGE}.metrics.v1.MetricsService/Export": Service("otlp_grpc", "metrics", "otlp_proto"),
+    f"{_PACKAGE}.logs.v1.LogsService/Export": Service("otlp_grpc_logs", "logs", "logs_proto"),
+    f"{_PACKAGE}.trace.v1.TraceService/Export": Service("otlp_grpc_traces", "traces", "spans_proto"),
+}
+"""By method."""
+
+_UNKNOWN = "otlp_grpc"  # what a method that there is not counts as
 _RETRY_S = 1.0
 _GZIP = b"\x1f\x8b"  # no protobuf message begins so: 0x1f is a wire type that there is not
 _CODES: dict[int, Any] = {code.value[0]: code for code in grpc.StatusCode}
@@ -81,32 +107,33 @@ class _Handler(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no t
         self._held = 0  # bytes of messages read and not yet answered
 
     def service(self, handler_call_details: Any) -> Any:
-        """The one method there is; None makes gRPC say UNIMPLEMENTED."""
-        if handler_call_details.method != EXPORT:
-            self._count("UNIMPLEMENTED")
+        """The one method of each signal; None makes gRPC say UNIMPLEMENTED."""
+        service = SERVICES.get(handler_call_details.method)
+        if service is None:
+            self._count(_UNKNOWN, "UNIMPLEMENTED")
             return None
         # Declared as a stream of requests, of which there is one: so the sender is known before it is read.
-        return grpc.stream_unary_rpc_method_handler(self._export)
+        return grpc.stream_unary_rpc_method_handler(partial(self._export, service))
 
-    async def _export(self, requests: AsyncIterator[bytes], context: Any) -> bytes:
+    async def _export(self, service: Service, requests: AsyncIterator[bytes], context: Any) -> bytes:
         try:
-            done = await self._take(requests, context)
+            done = await self._take(service, requests, context)
         except asyncio.CancelledError:
-            self._count("CANCELLED")
+            self._count(service.protocol, "CANCELLED")
             raise
         except answers.EXPECTED as error:
             refused = answers.refusal(error)
             code = _CODES[refused.code]
-            self._count(code.name)
+            self._count(service.protocol, code.name)
             if isinstance(error, Overloaded):
-                self._counts["edgeobs_queue_shed_total", _PROTOCOL] += 1
+                self._counts["edgeobs_queue_shed_total", service.protocol] += 1
             details = answers.status(refused).SerializeToString()
             await context.abort(code, refused.message, (("grpc-status-details-bin", details),))
             raise  # not reached: abort raises
-        self._count("OK")
+        self._count(service.protocol, "OK")
         return done
 
-    async def _take(self, requests: AsyncIterator[bytes], context: Any) -> bytes:
+    async def _take(self, service: Service, requests: AsyncIterator[bytes], context: Any) -> bytes:
         metadata = dict(context.invocation_metadata() or ())
         names = context.auth_context().get("x509_common_name", [b""])
         principal = self._auth.identify(
@@ -115,18 +142,18 @@ class _Handler(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no t
             names[0].decode("utf-8", "replace"),
             time.monotonic(),
         )
-        body = await self._read(requests)
+        body = await self._read(service, requests)
         encoding: Encoding = "gzip" if body[:2] == _GZIP else "identity"
         if self._held + len(body) > self._settings.receive_bytes:
             raise Overloaded(_RETRY_S)
         self._held += len(body)
         try:
-            receipt = await self._submit(Delivery("otlp_proto", body, encoding, principal, time.time_ns()))
+            receipt = await self._submit(Delivery(service.format, body, encoding, principal, time.time_ns()))
         finally:
             self._held -= len(body)
-        return answers.otlp_done(receipt).SerializeToString()
+        return answers.otlp_done(receipt, service.signal).SerializeToString()
 
-    async def _read(self, requests: AsyncIterator[bytes]) -> bytes:
+    async def _read(self, service: Service, requests: AsyncIterator[bytes]) -> bytes:
         limit = self._settings.body_timeout_s
         try:
             async with asyncio.timeout(limit):
@@ -135,13 +162,13 @@ class _Handler(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no t
             raise answers.TooSlow(f"the request took longer than {limit:g} s") from None
         if body is None:
             raise Unavailable("the request ended before its message")
-        self._counts["edgeobs_request_bytes_total", _PROTOCOL] += len(body)
+        self._counts["edgeobs_request_bytes_total", service.protocol] += len(body)
         if len(body) > self._settings.max_body_bytes:
             raise TooLarge(self._settings.max_body_bytes, "compressed")
         return body
 
-    def _count(self, code: str) -> None:
-        self._counts["edgeobs_requests_total", _PROTOCOL, code] += 1
+    def _count(self, protocol: str, code: str) -> None:
+        self._counts["edgeobs_requests_total", protocol, code] += 1
 
 
 def _options(settings: Settings) -> list[tuple[str, int]]:

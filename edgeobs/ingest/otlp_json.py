@@ -7,20 +7,24 @@ are numbers, and unknown fields are ignored.
 import base64
 import json
 import re
-from typing import Any
+from typing import Any, TypeVar
 
 from google.protobuf import json_format
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from google.protobuf.message import Message
 
 from edgeobs.ingest.errors import Malformed
 
-_DEPTH = 64  # messages within messages; a metric needs 8, a nested attribute value 3 a level
-_HEX_IDS = {"traceId": 16, "trace_id": 16, "spanId": 8, "span_id": 8}  # name → bytes
+_M = TypeVar("_M", bound=Message)
+_DEPTH = 64  # messages within messages; a request needs 8, a nested attribute value 3 a level
+_HEX_IDS = {
+    "traceId": 16, "trace_id": 16, "spanId": 8, "span_id": 8,
+    "parentSpanId": 8, "parent_span_id": 8,
+}  # fmt: skip  # name → bytes
 _ID = re.compile(rb"(?:trace|span)_?id", re.IGNORECASE)
 
 
-def parse(body: bytes | bytearray) -> ExportMetricsServiceRequest:
-    """Read an export request.
+def parse(body: bytes | bytearray, kind: type[_M]) -> _M:
+    """Read an export request of one signal, as the message that it is in protobuf.
 
     Raises
     ------
@@ -32,9 +36,7 @@ def parse(body: bytes | bytearray) -> ExportMetricsServiceRequest:
     if not isinstance(tree, dict):
         raise Malformed("JSON: an export request is an object")
     try:
-        return json_format.ParseDict(
-            tree, ExportMetricsServiceRequest(), ignore_unknown_fields=True, max_recursion_depth=_DEPTH
-        )
+        return json_format.ParseDict(tree, kind(), ignore_unknown_fields=True, max_recursion_depth=_DEPTH)
     except json_format.Error as error:
         raise Malformed(f"JSON: {error}") from None
     except (ValueError, TypeError, AttributeError, RecursionError) as error:

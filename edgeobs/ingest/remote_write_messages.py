@@ -1,14 +1,13 @@
 """The messages of Prometheus remote write, made at run time.
 
 Field numbers are those of the remote write specifications 1.0 and 2.0 and of the native histogram
-specification. Built in a descriptor pool of our own: another library that brings the same messages along
-does not collide with it.
+specification.
 """
 
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from edgeobs.ingest.messages import made
 
 _LABEL_1 = {1: "name string", 2: "value string"}
 _SAMPLE = {1: "value double", 2: "timestamp int64", 3: "start_timestamp int64"}
@@ -33,7 +32,6 @@ _HISTOGRAM = {
     17: "start_timestamp int64",
 }
 
-# "name type oneof?" by field number; * repeats, a capital is a message of the same package.
 _V1 = {
     "Label": _LABEL_1,
     "Sample": {1: "value double", 2: "timestamp int64"},
@@ -79,42 +77,5 @@ class Messages(NamedTuple):
 @lru_cache(maxsize=1)
 def messages() -> Messages:
     """Build the classes on first use (about a millisecond)."""
-    pool = descriptor_pool.DescriptorPool()
-    for package, spec in (("prometheus", _V1), ("io.prometheus.write.v2", _V2)):
-        pool.Add(_file(package, spec))
-
-    def made(name: str) -> Any:
-        return message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
-
-    return Messages(
-        made("prometheus.WriteRequest"),
-        made("prometheus.TimeSeries"),
-        made("io.prometheus.write.v2.Request"),
-        made("io.prometheus.write.v2.TimeSeries"),
-    )
-
-
-def _file(package: str, spec: dict[str, dict[int, str]]) -> descriptor_pb2.FileDescriptorProto:
-    file = descriptor_pb2.FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto3")
-    for name, fields in spec.items():
-        message = file.message_type.add(name=name)
-        for number, field in fields.items():
-            _add_field(message, package, number, field.split())
-    return file
-
-
-def _add_field(message: descriptor_pb2.DescriptorProto, package: str, number: int, spec: list[str]) -> None:
-    proto = descriptor_pb2.FieldDescriptorProto
-    name, kind, *oneof = spec
-    field = message.field.add(name=name, number=number, label=proto.LABEL_OPTIONAL)
-    if kind.startswith("*"):
-        field.label = proto.LABEL_REPEATED
-        kind = kind[1:]
-    if kind[0].isupper():
-        field.type, field.type_name = proto.TYPE_MESSAGE, f".{package}.{kind}"
-    else:
-        field.type = proto.Type.Value(f"TYPE_{kind.upper()}")
-    for choice in oneof:
-        if choice not in (known.name for known in message.oneof_decl):
-            message.oneof_decl.add(name=choice)
-        field.oneof_index = [known.name for known in message.oneof_decl].index(choice)
+    one, two = made("prometheus", _V1), made("io.prometheus.write.v2", _V2)
+    return Messages(one["WriteRequest"], one["TimeSeries"], two["Request"], two["TimeSeries"])

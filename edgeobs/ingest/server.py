@@ -3,20 +3,23 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Literal, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 from fastapi import FastAPI
 from starlette.routing import Route
 
 from edgeobs.ingest import answers
-from edgeobs.ingest.answers import JSON, PROTOBUF, Answer, NotServed, NotUnderstood, Refusal, TooSlow
+from edgeobs.ingest.answers import JSON, PROTOBUF, Answer, NotUnderstood, Refusal, TooSlow
 from edgeobs.ingest.auth import Auth
 from edgeobs.ingest.delivery import (
+    AnyFormat,
     Delivery,
     Encoding,
     Format,
     Overloaded,
     Receipt,
+    Signal,
     Submit,
     TooLarge,
     Unavailable,
@@ -40,7 +43,7 @@ class _Gone(Exception):
 class Wire(NamedTuple):
     """What a request's headers say of its body."""
 
-    format: Format | Literal["alertmanager"]
+    format: AnyFormat
     encoding: Encoding
 
 
@@ -48,7 +51,7 @@ class Protocol(NamedTuple):
     """One protocol over HTTP, as pure functions."""
 
     name: str  # as the counters have it
-    understand: Callable[[Head], Wire]  # raises NotUnderstood, NotServed
+    understand: Callable[[Head], Wire]  # raises NotUnderstood
     done: Callable[[Head, Receipt], Answer]
     refused: Callable[[Head, Refusal], Answer]
 
@@ -161,7 +164,11 @@ def media_type(head: Head) -> tuple[str, dict[str, str]]:
     return kind.strip().lower(), {k.strip().lower(): v.strip().strip('"') for k, _, v in pairs}
 
 
-_OTLP_FORMATS: dict[str, Format] = {PROTOBUF: "otlp_proto", JSON: "otlp_json"}
+_OTLP_FORMATS: dict[Signal, dict[str, AnyFormat]] = {
+    "metrics": {PROTOBUF: "otlp_proto", JSON: "otlp_json"},
+    "logs": {PROTOBUF: "logs_proto", JSON: "logs_json"},
+    "traces": {PROTOBUF: "spans_proto", JSON: "spans_json"},
+}
 _OTLP_ENCODINGS: dict[str, Encoding] = {
     "": "identity",
     "identity": "identity",
@@ -186,15 +193,12 @@ def _plain_encoding(head: Head) -> Encoding:
     return encoding
 
 
-def _otlp(head: Head) -> Wire:
+def _otlp(signal: Signal, head: Head) -> Wire:
     kind, _ = media_type(head)
-    if kind not in _OTLP_FORMATS:
+    formats = _OTLP_FORMATS[signal]
+    if kind not in formats:
         raise NotUnderstood(f"content-type {kind!r:.60}: expected {PROTOBUF} or {JSON}")
-    return Wire(_OTLP_FORMATS[kind], _plain_encoding(head))
-
-
-def _otlp_other(_: Head) -> Wire:
-    raise NotServed("only metrics are taken: logs and traces are not served yet")
+    return Wire(formats[kind], _plain_encoding(head))
 
 
 def _write(head: Head) -> Wire:
@@ -222,19 +226,19 @@ def _v2(head: Head) -> bool:
     return _WRITE_FORMATS.get(media_type(head)[1].get("proto", "")) == "remote_write_2"
 
 
-def _otlp_protocol(understand: Callable[[Head], Wire]) -> Protocol:
+def _otlp_protocol(name: str, signal: Signal) -> Protocol:
     return Protocol(
-        "otlp_http",
-        understand,
-        lambda head, receipt: answers.otlp_answer(receipt, media_type(head)[0]),
+        name,
+        partial(_otlp, signal),
+        lambda head, receipt: answers.otlp_answer(receipt, media_type(head)[0], signal),
         lambda head, refused: answers.otlp_refusal(refused, media_type(head)[0]),
     )
 
 
 ROUTES: dict[str, Protocol] = {
-    "/v1/metrics": _otlp_protocol(_otlp),
-    "/v1/logs": _otlp_protocol(_otlp_other),
-    "/v1/traces": _otlp_protocol(_otlp_other),
+    "/v1/metrics": _otlp_protocol("otlp_http", "metrics"),
+    "/v1/logs": _otlp_protocol("otlp_http_logs", "logs"),
+    "/v1/traces": _otlp_protocol("otlp_http_traces", "traces"),
     "/api/v1/write": Protocol(
         "remote_write",
         _write,

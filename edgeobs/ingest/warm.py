@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from edgeobs import jit
 from edgeobs.ingest.decoders import Decoders
@@ -22,13 +23,24 @@ def warm(report: Report = lambda _line: None) -> bool:
         return False
     decoders = Decoders(Interner(SeriesTable(16)), fast=True)
     nobody = Principal(0, "warm", None, 16)
+    every = len(_BODIES) + 1
     for number, (format_, body) in enumerate(_BODIES.items(), 1):
         began = time.perf_counter()
-        report(f"[{number}/{len(_BODIES)}] {format_} …")
+        report(f"[{number}/{every}] {format_} …")
         for _ in range(2):  # a series that is new, and one that is known
             decoders.decode(format_, body(), nobody, 1)
-        report(f"[{number}/{len(_BODIES)}] {format_} ready, {time.perf_counter() - began:.1f} s")
+        report(f"[{number}/{every}] {format_} ready, {time.perf_counter() - began:.1f} s")
+    began = time.perf_counter()
+    decoders.stream("spans_proto", _spans(), nobody, 1)
+    report(f"[{every}/{every}] spans ready, {time.perf_counter() - began:.1f} s")
     return True
+
+
+def _spans() -> bytes:
+    request = ExportTraceServiceRequest()
+    span = request.resource_spans.add().scope_spans.add().spans.add(name="warm", end_time_unix_nano=1)
+    span.trace_id, span.span_id = bytes(range(16)), bytes(range(8))
+    return request.SerializeToString()
 
 
 def _otlp() -> bytes:

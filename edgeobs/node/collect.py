@@ -5,66 +5,82 @@ import platform
 import socket
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-import psutil
-
-from edgeobs.node.derive import bound, latencies
+from edgeobs.node.derive import latencies
+from edgeobs.node.health import problems
+from edgeobs.node.host import Host
+from edgeobs.node.kmsg import KernelLog
+from edgeobs.node.names import SINCE_START
+from edgeobs.node.node_exporter import renamed
 from edgeobs.node.otlp import encode
-from edgeobs.node.read import READERS, Found
-from edgeobs.node.readings import Reading
-from edgeobs.node.settings import Settings
-from edgeobs.signals import SECOND
-
-MISSING = (OSError, AttributeError, KeyError, ValueError, IndexError)
-"""What a kernel that lacks a file, or spells it otherwise, makes a reader raise."""
+from edgeobs.node.readings import SECOND, Reading
+from edgeobs.node.rounds import Rounds
+from edgeobs.node.settings import Health, Settings
+from edgeobs.node.sources.table import Source, sources
+from edgeobs.node.watch import Tell, Watch
 
 
 class Collector:
-    """What this machine is doing, as OTLP.
+    """What this machine is doing, as readings and as OTLP.
 
     Parameters
     ----------
     settings
         Whose name it bears, and how much of it.
-    readers
-        What is read, by name. One that fails is left out this time, and counted; the others go on.
+    read
+        Sources by name; all of them by default.
+    health
+        When something is a problem.
+    tell
+        Gets the checks' verdicts each time they were made.
 
+    ``more`` may be added to: what else there is to tell at each collection.
     """
 
-    def __init__(self, settings: Settings, readers: Mapping[str, Callable[[], Found]] = READERS) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        read: Mapping[str, Source] | None = None,
+        health: Health | None = None,
+        tell: Tell | None = None,
+    ) -> None:
         self.settings = settings
-        self.readers = readers
         self.resource = resource(settings)
-        self.failures: Counter[str] = Counter()
-        self.start_ns = int(psutil.boot_time() * SECOND)
+        self.host = Host(settings)
+        table = sources() if read is None else read
+        kernel = next((each.read for each in table.values() if isinstance(each.read, KernelLog)), KernelLog())
+        self.rounds = Rounds(self.host, table)
+        self.watch = Watch(health or Health(), kernel, tell)
+        self.more: list[Callable[[], Iterable[Reading]]] = []
+        self.start_ns, self.began_ns = int(_boot_s(self.host) * SECOND), time.time_ns()
         self._before: list[Reading] = []
+        self._derived: list[Reading] = []
+        self._lock = threading.Lock()
 
     def readings(self) -> list[Reading]:
-        """Everything that can be read now, bounded, and what follows from it and the reading before."""
-        now: list[Reading] = []
-        left_out = 0
-        for name, read in self.readers.items():
-            try:
-                found, beyond = bound(read(), self.settings.at_most)
-            except MISSING:
-                self.failures[name] += 1
-                continue
-            now += found
-            left_out += beyond
-        derived = [*latencies(self._before, now), *self._own(left_out)]
-        self._before = now
-        return now + derived
+        """What is new, bounded, and what follows from it and the reading before."""
+        with self._lock:
+            now = self.rounds.read()
+            more = [reading for each in self.more for reading in each()]
+            self._derived = [*latencies(self._before, now), *self.rounds.own(), *more]
+            self._before = now
+            self.watch.look(lambda: self.rounds.newest(self.settings.interval_s), self.host.clock())
+            return self._spelt([*now, *self._derived, *problems(self.watch.verdicts)])
+
+    def newest(self) -> list[Reading]:
+        """The last of every source that is not too old, for whoever asks between two collections."""
+        with self._lock:
+            known = self.rounds.newest(self.settings.interval_s)
+            return self._spelt([*known, *self._derived, *problems(self.watch.verdicts)])
 
     def collect(self, now_ns: int) -> bytes:
         """One ``ExportMetricsServiceRequest``, stamped ``now_ns``."""
-        return encode(self.resource, self.readings(), now_ns, self.start_ns, scope="edgeobs.node")
+        began = dict.fromkeys(SINCE_START, self.began_ns)
+        return encode(self.resource, self.readings(), now_ns, self.start_ns, "edgeobs.node", began)
 
-    def _own(self, left_out: int) -> Iterator[Reading]:
-        yield Reading("edgeobs.node.left_out", "gauge", "{thing}", left_out)
-        for name, failed in sorted(self.failures.items()):
-            yield Reading("edgeobs.node.read.failures", "counter", "{failure}", failed, (("reader", name),))
+    def _spelt(self, readings: list[Reading]) -> list[Reading]:
+        return list(renamed(readings)) if self.settings.node_exporter_names else readings
 
 
 def resource(settings: Settings) -> dict[str, str | bool]:
@@ -82,15 +98,33 @@ def resource(settings: Settings) -> dict[str, str | bool]:
     return {name: value for name, value in known.items() if value}
 
 
-def collect(settings: Settings, put: Callable[[bytes], None], stop: threading.Event) -> None:
-    """Collect every interval until ``stop``; a collection that took too long is not made up for."""
-    collector = Collector(settings)
+def collect(collector: Collector, put: Callable[[bytes], None] | None, stop: threading.Event) -> None:
+    """Collect every interval until ``stop``; a collection that took too long is not made up for.
+
+    Parameters
+    ----------
+    put
+        Where the bytes go; None: nowhere, what is read waits to be scraped.
+
+    """
     due = time.monotonic()
     while True:
-        put(collector.collect(time.time_ns()))
-        due = max(due + settings.interval_s, time.monotonic())
+        if put is None:
+            collector.readings()
+        else:
+            put(collector.collect(time.time_ns()))
+        due = max(due + collector.settings.interval_s, time.monotonic())
         if stop.wait(due - time.monotonic()):
             return
+
+
+def _boot_s(host: Host) -> float:
+    """When the machine was started, Unix seconds; now, where the kernel does not tell."""
+    try:
+        lines: Iterator[str] = iter(host.text(f"{host.proc}/stat").splitlines())
+        return next(float(line.split()[1]) for line in lines if line.startswith("btime "))
+    except (OSError, StopIteration):
+        return time.time()
 
 
 _ARCH = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm32", "armv6l": "arm32", "i686": "x86"}

@@ -2,22 +2,25 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from edgeobs.node.readings import Reading
-from edgeobs.signals import Labels
+from edgeobs.node.readings import Labels, Reading
 
-_THINGS = frozenset({"system.device", "system.filesystem.mountpoint", "network.interface.name", "hw.id"})
+_DEVICES = frozenset({"system.device", "system.filesystem.mountpoint", "network.interface.name", "hw.id"})
+_PODS = frozenset({"k8s.pod.uid", "k8s.container.name"})
 
 
-def bound(readings: Iterable[Reading], at_most: int) -> tuple[list[Reading], int]:
-    """The readings of the first ``at_most`` things (devices, mounts, …); how many things were left out."""
+def bound(readings: Iterable[Reading], devices: int, pods: int = 250) -> tuple[list[Reading], int]:
+    """The readings of the first so many devices (or mounts, …) and pods; how many of both were left out."""
     kept: list[Reading] = []
-    known: set[Labels] = set()
+    known: dict[frozenset[str], set[Labels]] = {_DEVICES: set(), _PODS: set()}
     beyond: set[Labels] = set()
     for reading in readings:
-        thing = tuple(pair for pair in reading.attributes if pair[0] in _THINGS)
-        if thing and thing not in known:
-            (known if len(known) < at_most else beyond).add(thing)
-        if thing not in beyond:
+        for names, at_most in ((_DEVICES, devices), (_PODS, pods)):
+            thing = tuple(pair for pair in reading.attributes if pair[0] in names)
+            if thing and thing not in known[names]:
+                (known[names] if len(known[names]) < at_most else beyond).add(thing)
+            if thing in beyond:
+                break
+        else:
             kept.append(reading)
     return kept, len(beyond)
 

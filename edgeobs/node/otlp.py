@@ -1,6 +1,7 @@
 """Readings → the bytes of an OTLP ``ExportMetricsServiceRequest``. Pure."""
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
@@ -11,10 +12,11 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     NumberDataPoint,
 )
 
-from edgeobs.node.readings import Distribution, Reading
-from edgeobs.signals import Labels
+from edgeobs.node.readings import Distribution, Labels, Reading
 
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.40.0"
+
+NOTHING: Mapping[str, int] = MappingProxyType({})
 
 Attributes = Mapping[str, str | bool]
 
@@ -25,6 +27,7 @@ def encode(
     time_ns: int,
     start_ns: int,
     scope: str = "edgeobs",
+    began: Mapping[str, int] = NOTHING,
 ) -> bytes:
     """One request: one resource, one scope, points of one metric together.
 
@@ -38,6 +41,8 @@ def encode(
         When they were read, and since when cumulative ones have been counted; Unix nanoseconds.
     scope
         Who measured.
+    began
+        Of metrics that have been counted since another time, that time.
 
     """
     request = ExportMetricsServiceRequest()
@@ -50,10 +55,11 @@ def encode(
         metric = metrics.get(reading.name)
         if metric is None:
             metric = metrics[reading.name] = scoped.metrics.add(name=reading.name, unit=reading.unit)
+        since_ns = began.get(reading.name, start_ns)
         if isinstance(reading, Distribution):
-            _histogram(metric, reading, time_ns, start_ns)
+            _histogram(metric, reading, time_ns, since_ns)
         else:
-            _number(metric, reading, time_ns, start_ns)
+            _number(metric, reading, time_ns, since_ns)
     return request.SerializeToString()
 
 

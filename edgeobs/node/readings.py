@@ -2,7 +2,10 @@
 
 from typing import Literal, NamedTuple
 
-from edgeobs.signals import Labels
+Labels = tuple[tuple[str, str], ...]
+"""As `edgeobs.signals.Labels`, whose module needs NumPy: what runs on a node only to measure does not."""
+SECOND = 1_000_000_000
+"""Nanoseconds."""
 
 
 class Reading(NamedTuple):

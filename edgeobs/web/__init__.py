@@ -1,8 +1,11 @@
 """The page, the read-only API behind it, health and the exposition of edgeobs' own metrics."""
 
 from edgeobs.web.reader import (
+    Archive,
+    Call,
     Desk,
     Explained,
+    Line,
     Node,
     Operation,
     Published,
@@ -19,8 +22,11 @@ from edgeobs.web.reader import (
 from edgeobs.web.settings import Settings
 
 __all__ = [
+    "Archive",
+    "Call",
     "Desk",
     "Explained",
+    "Line",
     "Node",
     "Operation",
     "Published",

@@ -2,19 +2,19 @@
 
 import json
 from collections.abc import Callable
-from hashlib import blake2b
 from importlib.resources import files
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import FastAPI, HTTPException, Path, Query, Request, Response
-from pydantic import BaseModel, TypeAdapter
 
 from edgeobs import __version__
 from edgeobs.signals import IncidentState
 from edgeobs.web import answers, models
+from edgeobs.web.cached import as_json, cached
 from edgeobs.web.protect import Protect, read_token
-from edgeobs.web.reader import Desk, Reader
+from edgeobs.web.reader import Archive, Desk, Reader
 from edgeobs.web.settings import Settings
+from edgeobs.web.signals import signal_routes
 from edgeobs.web.speaking import speaking
 from edgeobs.web.stream import EventStream, Streams
 
@@ -22,7 +22,6 @@ TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".s
 ABOUT = """What edgeobs sees and decides; people pause, approve and veto here. Times are Unix seconds. Numbers
 that are not finite are null. Scores are in decades: −log₁₀ of the probability of something as surprising
 by chance."""
-_LIST = TypeAdapter(list[Any])
 
 
 def web_app(
@@ -30,10 +29,11 @@ def web_app(
     settings: Settings | None = None,
     stopping: Callable[[], bool] = lambda: False,
     desk: Desk | None = None,
+    archive: Archive | None = None,
 ) -> FastAPI:
     """The web application of a reader; ValueError when there is no token in the token file.
 
-    Without a ``desk`` nobody can say or ask anything.
+    Without a ``desk`` nobody can say or ask anything; without an ``archive`` nobody can see lines of logs.
 
     Live pages end within a second of ``stopping()`` being true, which lets a server shut down.
     """
@@ -49,6 +49,7 @@ def web_app(
     )
     app.add_middleware(Protect, token=token, allowed_hosts=settings.allowed_hosts)
     _api(app, reader)
+    signal_routes(app, reader, archive)
     speaking(app, reader, desk, token)
     _live(app, Streams(reader, settings, stopping))
     _machines(app, reader)
@@ -60,7 +61,7 @@ def _api(app: FastAPI, reader: Reader) -> None:
     @app.get("/api/v1/fleet", response_model=models.Fleet, tags=["fleet"])
     async def fleet(request: Request) -> Response:
         """Every node by zone."""
-        return _json(request, answers.fleet(reader.published()))
+        return as_json(request, answers.fleet(reader.published()))
 
     @app.get("/api/v1/incidents", response_model=list[models.Incident], tags=["incidents"])
     async def incidents(
@@ -71,7 +72,7 @@ def _api(app: FastAPI, reader: Reader) -> None:
         limit: Annotated[int, Query(ge=1, le=1000, description="At most so many.")] = 100,
     ) -> Response:
         """Incidents, newest first, without their evidence."""
-        return _json(request, answers.chosen(reader.published().incidents, state, limit))
+        return as_json(request, answers.chosen(reader.published().incidents, state, limit))
 
     @app.get(
         "/api/v1/incidents/{incident_id}",
@@ -85,7 +86,7 @@ def _api(app: FastAPI, reader: Reader) -> None:
         """One incident with its evidence and plots."""
         for each in reader.published().incidents:
             if each.id == incident_id:
-                return _json(request, answers.incident_detail(each))
+                return as_json(request, answers.incident_detail(each))
         raise HTTPException(404, "no such incident, or one too old to be kept here")
 
     @app.get("/api/v1/decisions", response_model=list[models.Decision], tags=["decisions"])
@@ -93,19 +94,19 @@ def _api(app: FastAPI, reader: Reader) -> None:
         request: Request, limit: Annotated[int, Query(ge=1, le=1000, description="At most so many.")] = 100
     ) -> Response:
         """What the guard made of proposed actions, newest first."""
-        return _json(request, [answers.decision(each) for each in reader.published().decisions[:limit]])
+        return as_json(request, [answers.decision(each) for each in reader.published().decisions[:limit]])
 
     @app.get("/api/v1/operations", response_model=list[models.Operation], tags=["decisions"])
     async def operations(
         request: Request, limit: Annotated[int, Query(ge=1, le=1000, description="At most so many.")] = 100
     ) -> Response:
         """What is being done to the cluster, or was, newest first."""
-        return _json(request, [answers.operation(each) for each in reader.published().operations[:limit]])
+        return as_json(request, [answers.operation(each) for each in reader.published().operations[:limit]])
 
     @app.get("/api/v1/status", response_model=models.Status, tags=["status"])
     async def status(request: Request) -> Response:
         """How edgeobs itself is."""
-        return _json(request, answers.status(reader.published().status))
+        return as_json(request, answers.status(reader.published().status))
 
 
 def _live(app: FastAPI, streams: Streams) -> None:
@@ -167,29 +168,14 @@ def _page(app: FastAPI) -> None:
 
     @app.get("/", include_in_schema=False)
     async def page(request: Request) -> Response:
-        return _cached(request, *assets["index.html"])
+        return cached(request, *assets["index.html"])
 
     @app.get("/static/{name}", include_in_schema=False)
     async def asset(request: Request, name: str) -> Response:
         if name not in assets:
             raise HTTPException(404, "no such file")
-        return _cached(request, *assets[name])
+        return cached(request, *assets[name])
 
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi(request: Request) -> Response:
-        return _cached(request, json.dumps(app.openapi(), ensure_ascii=False).encode(), "application/json")
-
-
-def _json(request: Request, answer: BaseModel | list[Any]) -> Response:
-    body = answer.model_dump_json().encode() if isinstance(answer, BaseModel) else _LIST.dump_json(answer)
-    return _cached(request, body, "application/json")
-
-
-def _cached(request: Request, body: bytes, media_type: str) -> Response:
-    """The body, or 304 when the client has it already: asked again each time, sent only when it differs."""
-    tag = f'"{blake2b(body, digest_size=12).hexdigest()}"'
-    headers = {"ETag": tag, "Cache-Control": "no-cache"}
-    known = {each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")}
-    if known & {tag, "*"}:
-        return Response(status_code=304, headers=headers)
-    return Response(body, headers=headers, media_type=media_type)
+        return cached(request, json.dumps(app.openapi(), ensure_ascii=False).encode(), "application/json")

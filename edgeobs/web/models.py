@@ -112,8 +112,8 @@ class Part(Model):
 class Evidence(Model):
     """One thing that speaks for an incident."""
 
-    source: Literal["series", "joint", "absence", "alert"]
-    """``joint``: a node as a whole, its series given one another."""
+    source: Literal["series", "joint", "absence", "alert", "sign"]
+    """``joint``: a node as a whole, its series given one another. ``sign``: what logs tell in themselves."""
     text: str
     """A series as PromQL would select it; otherwise a sentence."""
     brief: str
@@ -147,6 +147,77 @@ class Evidence(Model):
     """Of a node as a whole: the series that have most to do with it, the largest share first."""
     points: tuple[Point, ...]
     """Recent samples, ascending in time, bounded."""
+    kind: str
+    """Of logs and spans: ``log rate``, ``log template never seen``, ``span duration``, …; empty: a metric."""
+    whose: str
+    """Of logs and spans: whose they are, and what of them."""
+    pod: str
+    """The pod it is of, where it is of one."""
+    detail: str
+    """Of logs: the template, with ``<*>`` for what varies."""
+    query: str
+    """Of logs: LogQL that selects its lines; `lines` has them where a Loki is configured."""
+    traces: tuple[str, ...]
+    """Of spans: ids of a few traces that it was surprised by."""
+
+
+class Call(Model):
+    """Who calls whom, of late."""
+
+    caller: str
+    """``outside``: requests that nobody we know sent."""
+    callee: str
+    rate: float
+    """Calls a second."""
+    error_ratio: float
+    """Share that failed, 0 to 1."""
+    p50_s: Number
+    """Median duration, seconds; null: not known."""
+    p99_s: Number
+    score: Number
+    """Surprise of its most surprising series within the last minute, in decades."""
+    anomalous: bool
+    traces: tuple[str, ...]
+    """Ids of a few traces."""
+
+
+class Service(Model):
+    """A service, and where it is drawn."""
+
+    name: str
+    rate: float
+    """Calls a second that reach it."""
+    error_ratio: float
+    """Share of these that failed, 0 to 1."""
+    anomalous: bool
+    """Whether a call that leads to it is."""
+    column: int
+    """From 0: callers stand to the left of those they call."""
+    row: int
+    """From 0."""
+
+
+class Services(Model):
+    """The service graph, as spans tell it, bounded."""
+
+    services: tuple[Service, ...]
+    calls: tuple[Call, ...]
+    """The most surprising first."""
+
+
+class Line(Model):
+    """A line of a log."""
+
+    time_s: Seconds
+    text: str
+
+
+class Lines(Model):
+    """What the log store has of a piece of evidence."""
+
+    query: str
+    lines: tuple[Line, ...]
+    """Newest first, bounded."""
 
 
 class Incident(Model):
@@ -167,9 +238,23 @@ class Incident(Model):
     simulated: bool
 
 
+class Suspect(Model):
+    """What may have caused an incident."""
+
+    kind: str
+    """``pod``, ``workload``, ``node``, ``zone`` or ``link``."""
+    name: str
+    share: float
+    """Of belief among those told, 0 to 1."""
+    reason: str
+    """Why, and how sure."""
+
+
 class IncidentDetail(Incident):
     """An incident with its evidence, likeliest cause first."""
 
+    suspects: tuple[Suspect, ...]
+    """Likeliest first."""
     evidence: tuple[Evidence, ...]
 
 

@@ -1,6 +1,6 @@
 """What the page reads: immutable values that the engine publishes, a whole new one at every change."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import nan
 from typing import Literal, NamedTuple, Protocol
@@ -77,6 +77,20 @@ class Operation(NamedTuple):
     standing: bool = False  # whether marks of it are on the cluster
 
 
+class Call(NamedTuple):
+    """Who calls whom, of late."""
+
+    caller: str
+    callee: str
+    rate: float  # calls a second
+    error_ratio: float  # [0, 1]
+    p50_s: float  # NaN: not known
+    p99_s: float
+    score: float  # decades, the most surprising of its series
+    anomalous: bool
+    traces: tuple[str, ...] = ()  # ids, hex
+
+
 class Step(NamedTuple):
     """One line of what was done, as the journal has it."""
 
@@ -105,6 +119,13 @@ class Explained(NamedTuple):
     verbs: tuple[Decision, ...]  # of every other verb, were it proposed
 
 
+class Line(NamedTuple):
+    """A line of a log."""
+
+    time_ns: int
+    text: str
+
+
 class Refused(Exception):
     """Why what was asked for is not done."""
 
@@ -131,6 +152,14 @@ class Desk(Protocol):
         ...
 
 
+class Archive(Protocol):
+    """Where lines of logs are kept. Called from threads that may wait; raises Refused."""
+
+    def lines(self, query: str, start_ns: int, end_ns: int) -> Sequence[Line]:
+        """What a query in LogQL selects of a time, newest first, bounded."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """Everything the page shows, as it was at one moment. ``version`` grows with every change."""
@@ -143,6 +172,7 @@ class Published:
     status: Status
     operations: tuple[Operation, ...] = ()  # newest first, bounded
     words: tuple[Said, ...] = ()  # in force, of incidents
+    calls: tuple[Call, ...] = ()  # the most surprising first, bounded
 
 
 class Reader(Protocol):

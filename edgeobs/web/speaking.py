@@ -1,14 +1,13 @@
 """The routes by which people speak and ask: pause, approve, veto; what would be done, what was done."""
 
 import asyncio
-import time
 from collections.abc import Callable
-from math import inf
 from typing import Annotated, Literal, TypeVar
 
 from fastapi import Depends, FastAPI, Header, HTTPException, Path, Query, Request
 
 from edgeobs.web import answers, models
+from edgeobs.web.pace import Pace
 from edgeobs.web.protect import MARK, given, mute
 from edgeobs.web.reader import Desk, Reader, Refused
 
@@ -41,32 +40,9 @@ async def _marked(
 _MARKED = [Depends(_marked)]
 
 
-class Pace:
-    """A bound on how often something is done."""
-
-    def __init__(
-        self, burst: int = BURST, every_s: float = EVERY_S, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._burst, self._every_s, self._clock, self._free_s = burst, every_s, clock, -inf
-
-    def wait_s(self) -> float:
-        """Take a place; 0, or how long until there is one."""
-        now = self._clock()
-        begun = max(self._free_s, now - self._burst * self._every_s)
-        if begun + self._every_s > now:
-            return begun + self._every_s - now
-        self._free_s = begun + self._every_s
-        return 0.0
-
-    def take(self) -> None:
-        """Take a place; HTTPException where there is none."""
-        if wait_s := self.wait_s():
-            raise HTTPException(429, "too many at once", {"Retry-After": str(int(wait_s) + 1)})
-
-
 def speaking(app: FastAPI, reader: Reader, desk: Desk | None, token: str) -> None:
     """Add the routes. Whoever comes here with a POST has shown the token (`protect`)."""
-    words, questions = Pace(), Pace(QUESTIONS, QUESTION_S)
+    words, questions = Pace(BURST, EVERY_S), Pace(QUESTIONS, QUESTION_S)
 
     async def say(request: Request, what: What, why: str, incident: str = "", verb: str = "") -> models.Heard:
         words.take()

@@ -18,6 +18,7 @@ from edgeobs.signals import SECOND, ExternalAlert, Identity, Kind, Points, Princ
 
 START = 1_700_000_000 * SECOND
 OPTED_IN = "cluster: {opted_in: true}\nremediate: {cluster_share: 1.0}\nengine: {snapshot_interval_s: 3600}\n"
+EVERY = -2  # of the nodes, fails
 
 
 @dataclass
@@ -45,7 +46,7 @@ class Site:
     def points(self, failing: int = -1) -> Points:
         rows = []
         for node in range(self.nodes):
-            bad = node == failing
+            bad = failing in (node, EVERY)
             self.errors[node] += 50 if bad else float(self.random.random() < 0.05)
             rows.append((node, "system_linux_disk_latency_seconds", Kind.GAUGE, 0.5 if bad else 0.002))
             rows.append((node, "system_disk_errors_total", Kind.COUNTER, self.errors[node]))

@@ -17,22 +17,30 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 MODE, CONFIG = sys.argv[1], yaml.safe_load(Path(sys.argv[3]).read_text())
 HEARD: dict[str, tuple[str, float]] = {}  # node → zone, and when it was last heard
 SEEN: dict[str, float] = {}  # fault → when it was noticed
+AGENT: list[float] = []  # when it was heard
+TAKEN: list[bytes] = []  # what it told of incidents
 
 
 class Otlp(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        request = ExportMetricsServiceRequest()
-        request.ParseFromString(self.rfile.read(int(self.headers["Content-Length"])))
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path.startswith("/api/v1/uplink/"):
+            AGENT.append(time.time())
+            TAKEN.extend([body] * self.path.endswith("/logs"))
+        if self.path == "/v1/metrics":
+            self.hear(ExportMetricsServiceRequest.FromString(body))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def hear(self, request: ExportMetricsServiceRequest) -> None:
         if MODE == "dies":
             sys.stderr.write("Traceback: out of cheese\n")
             sys.stderr.flush()
             threading.Thread(target=server.shutdown).start()
         notice(request)
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
 
     def log_message(self, *_: object) -> None:
         """Nothing."""
@@ -46,8 +54,15 @@ class Web(BaseHTTPRequestHandler):
             heard = [t for z, t in HEARD.values() if z == zone]
             if now - max(heard) > 2.0:
                 SEEN.setdefault("dark", now)
+        if AGENT and now - AGENT[-1] > 1.0:
+            SEEN.setdefault("cut", now)
+        if path == "/metrics":
+            self.say(f'edgeobs_uplink_taken_total{{kind="incident"}} {len(TAKEN)}\n'.encode())
+            return
         answers = {"/readyz": {}, "/api/v1/incidents": incidents(), "/api/v1/decisions": decisions()}
-        body = json.dumps(answers.get(path, {"evidence": [EVIDENCE]})).encode()
+        self.say(json.dumps(answers.get(path, {"evidence": [EVIDENCE]})).encode())
+
+    def say(self, body: bytes) -> None:
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -96,6 +111,7 @@ def incidents() -> list[dict[str, object]]:
     places = {
         "burn": {"zone": "here", "node": NODE["here"]},
         "disk": {"zone": "c", "node": "edge-17"},
+        "cut": {"zone": "a", "node": "edge-09"},
         "dark": {"zone": "b", "node": ""},
     }
     return [
@@ -115,6 +131,7 @@ def incidents() -> list[dict[str, object]]:
 def decisions() -> list[dict[str, object]]:
     """One for each incident."""
     what = {"burn": ("taint", "allowed", "all"), "disk": ("cordon", "allowed", "all")}
+    what["cut"] = what["disk"]
     found = []
     for incident in incidents():
         fault = str(incident["id"])

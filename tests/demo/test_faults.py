@@ -9,11 +9,11 @@ from edgeobs.demo.faults import SLOWLY_S, Fault, Plan, wear
 DISK = Fault("disk", "n", 100.0, 200.0)
 
 
-def test_the_three_faults_fit_into_the_time_of_a_single_run() -> None:
+def test_the_four_faults_fit_into_the_time_of_a_single_run() -> None:
     plan = Plan()
     assert plan.warm_s <= 60
     assert max(f.end_s for f in plan.faults(plan.warm_s, "me")) <= 160
-    assert {f.kind for f in plan.faults(0, "me")} == {"burn", "disk", "dark"}
+    assert {f.kind for f in plan.faults(0, "me")} == {"burn", "disk", "cut", "dark"}
 
 
 def test_slowly_then_fast() -> None:

@@ -12,22 +12,26 @@ from pathlib import Path
 import psutil
 import pytest
 
-STUB = Path(__file__).with_name("stub_core.py")
+STUB, AGENT = (Path(__file__).with_name(f"stub_{name}.py") for name in ("core", "agent"))
 PROGRAM = """
 import sys
 from edgeobs.demo import burn, run
 from edgeobs.demo.faults import Plan
 from edgeobs.demo.setting import Ports
 burn.memory_bytes = lambda _: 8 << 20
-plan = Plan(warm_s=2, burn_at=0, burn_s=2, disk_at=0.2, disk_s=10, dark_at=1, dark_s=6, watch_s=0.5)
-sys.exit(run({once}, plan=plan, ports=Ports(0, 0, 0), core=({python!r}, {stub!r}, {mode!r})))
+plan = Plan(
+    warm_s=2, burn_at=0, burn_s=2, disk_at=0.2, disk_s=10, cut_at=0.5, cut_s=4, dark_at=1, dark_s=6,
+    watch_s=0.5,
+)
+core, agent = ({python!r}, {stub!r}, {mode!r}), ({python!r}, {agent!r})
+sys.exit(run({once}, plan=plan, ports=Ports(0, 0, 0), core=core, agent=agent))
 """
 
 
 @contextmanager
 def demo(mode: str, once: bool) -> Iterator[subprocess.Popen[str]]:
     """The demo as a process; whatever is left of it is ended afterwards."""
-    program = PROGRAM.format(once=once, python=sys.executable, stub=str(STUB), mode=mode)
+    program = PROGRAM.format(once=once, python=sys.executable, stub=str(STUB), agent=str(AGENT), mode=mode)
     env = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env
@@ -68,6 +72,7 @@ def test_once_says_what_was_right_and_exits_0() -> None:
     assert process.returncode == 0, said
     assert "every fault noticed, every decision right" in said
     assert "edge-17 (zone c): disk [noticed]" in said
+    assert "edge-09: 1 incidents raised offline, 1 delivered after" in said
     assert "latency (sda): 4 s (expected 100 ms to 200 ms), score 12.0" in said
     assert "would cordon: [disk]" in said
     assert "warm-up" in said
@@ -80,7 +85,7 @@ def test_once_exits_1_when_nothing_was_noticed() -> None:
     with demo("blind", once=True) as process:
         said, _ = process.communicate(timeout=60)
     assert process.returncode == 1, said
-    assert said.count("not noticed") == 3
+    assert said.count("not noticed") == 4
     assert "no action for a healthy node" not in said
 
 

@@ -56,9 +56,17 @@ def test_the_closing_table_has_every_row_and_every_problem() -> None:
         Row("zone b goes dark", 6.25, "held: all of [zone] b", 3.14, 0, ()),
         Row("none (healthy nodes)", None, "", None, 2, ("false action: would cordon edge-05",)),
     )
-    screen.closing(Closing(rows, 4))
+    screen.closing(Closing(rows, 4), "edge-09: 1 incidents raised offline")
     said = out.getvalue()
-    for each in ("zone b goes dark", "6.2", "all of [zone] b", "3.1", "NOT RIGHT: false action", ": 4 (told"):
+    for each in (
+        "zone b goes dark",
+        "6.2",
+        "all of [zone] b",
+        "3.1",
+        "NOT RIGHT: false action",
+        ": 4 (told",
+        "1 incidents raised",
+    ):
         assert each in said
     assert "every decision right" not in said
 
@@ -66,5 +74,5 @@ def test_the_closing_table_has_every_row_and_every_problem() -> None:
 def test_the_closing_table_says_which_series() -> None:
     screen, out = plain()
     decision = "would taint vm: cpu: system_cpu_time_seconds_total (idle) at 0 s/s, expected 1.91 s/s"
-    screen.closing(Closing((Row("burn", 6.0, decision, 3.0, 0, ()),), 0))
+    screen.closing(Closing((Row("burn", 6.0, decision, 3.0, 0, ()),), 0), "")
     assert "(idle)" in out.getvalue()

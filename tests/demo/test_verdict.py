@@ -51,6 +51,22 @@ def test_a_run_in_which_nothing_was_seen() -> None:
     assert not any(settled(fault, Record(FAULTS, [], [])) for fault in FAULTS)
 
 
+def test_a_node_that_is_cut_off_must_be_noticed_and_may_be_cordoned() -> None:
+    cut = Fault("cut", "edge-09", 1006.0, 1056.0)
+    silent = Seen("i-cut", "node", "a", "edge-09", 1026.0, None)
+    cordon = Decided("d4", "i-cut", "cordon", "a", "edge-09", "allowed", "all", True, 1050.0, "would cordon")
+    assert "not noticed" in close(Record([cut], [], [])).problems[0]
+    (row, _) = close(Record([cut], [silent], [])).rows
+    assert (row.noticed_s, row.decision, row.problems) == (20.0, "none: it may be its link alone", ())
+    assert close(Record([cut], [silent], [cordon])).problems == ()
+    for wrong in (
+        cordon._replace(verb="drain"),
+        cordon._replace(decided_s=1001.0),
+        cordon._replace(node="edge-10"),
+    ):
+        assert "false action" in close(Record([cut], [silent], [wrong])).problems[0]
+
+
 @pytest.mark.parametrize("missing", range(3))
 def test_every_fault_must_be_noticed(missing: int) -> None:
     incidents = [each for number, each in enumerate(INCIDENTS) if number != missing]

@@ -169,6 +169,7 @@ def test_a_clock_that_is_always_behind_is_late_only_at_first(site: Site) -> None
     late = [site.apply([(0, site.now + (t - 45) * S, 1.0)], site.now + t * S).late[0] for t in range(400)]
     assert late[0]
     assert not any(late[200:])
+    assert len(site.apply([], site.now + 400 * S).late) == 0, "a step without samples is no trouble"
     much = [site.apply([(0, site.now + (t - 300) * S, 1.0)], site.now + t * S) for t in range(701, 1000)]
     assert all(batch.late.all() for batch in much)  # too far behind to be a clock alone
 

@@ -124,5 +124,5 @@ def test_senders_that_differ_in_anything_have_seeds_of_their_own() -> None:
 def test_warming_says_how_far_it_is() -> None:
     lines: list[str] = []
     assert warm.warm(lines.append)
-    assert lines[0].startswith("[1/3]")
+    assert lines[0].startswith("[1/4]")
     assert "ready" in lines[-1]

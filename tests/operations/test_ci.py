@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 TOOLS = ("bash", "chmod", "dirname", "env", "mkdir", "mktemp", "rm", "sleep", "tee", "timeout")
-INSTALLED = ("prometheus", "promtool", "prometheus-alertmanager", "chromium", "openssl", "shellcheck")
+INSTALLED = (
+    "prometheus", "promtool", "prometheus-alertmanager", "prometheus-node-exporter", "chromium", "openssl",
+    "shellcheck",
+)  # fmt: skip
 
 
 class Machine:

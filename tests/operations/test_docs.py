@@ -15,6 +15,10 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
+from edgeobs.ingest.otlp_logs import decode as decode_logs
+from edgeobs.ingest.otlp_spans import decode as decode_spans
+from edgeobs.signals import SEVERITIES, Principal
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LATER = {"docs/images/page.png"}
@@ -39,12 +43,10 @@ def test_the_examples_of_the_development_page_run(number: int) -> None:
 class Receiver(BaseHTTPRequestHandler):
     """Takes what the example sends."""
 
-    got: list[ExportMetricsServiceRequest]
+    got: list[tuple[str, bytes]]  # path and body
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        assert self.path == "/v1/metrics"
-        self.got.append(ExportMetricsServiceRequest.FromString(body))
+        self.got.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
         self.send_response(200)
         self.end_headers()
 
@@ -64,11 +66,30 @@ def receiver() -> Iterator[int]:
 
 
 def test_the_sdk_example_sends_a_point_with_its_place(receiver: int) -> None:
-    (example,) = examples("docs/send-data.md")
+    example, _ = examples("docs/send-data.md")
     exec(compile(example.replace("4318", str(receiver)), "send-data.md", "exec"), {})  # noqa: S102  it is ours
-    sent = Receiver.got[-1].resource_metrics[0]
+    path, body = Receiver.got[-1]
+    assert path == "/v1/metrics"
+    sent = ExportMetricsServiceRequest.FromString(body).resource_metrics[0]
     assert {a.key for a in sent.resource.attributes} >= {"k8s.node.name", "topology.kubernetes.io/zone"}
     assert sent.scope_metrics[0].metrics[0].name == "orders"
+
+
+def test_the_sdk_example_sends_a_line_and_a_span_of_a_pod(receiver: int) -> None:
+    _, example = examples("docs/send-data.md")
+    exec(compile(example.replace("4318", str(receiver)), "send-data.md", "exec"), {})  # noqa: S102  it is ours
+    got = dict(Receiver.got)
+    logs = decode_logs(got["/v1/logs"], Principal(0, "docs", None, 1), 1)
+    spans = decode_spans(got["/v1/traces"], Principal(0, "docs", None, 1), 1)
+    assert (logs.text, SEVERITIES[logs.severity[0]]) == (b"drawer of till 3 is stuck", "error")
+    assert spans.names == ("POST /pay",)
+    for batch in (logs, spans):
+        (source,) = batch.sources
+        assert (source.resource.node, source.resource.pod, source.service()) == (
+            "edge-1",
+            "till-7c9f",
+            "till",
+        )
 
 
 def test_every_link_within_the_project_leads_somewhere() -> None:
@@ -183,7 +204,20 @@ def unit(name: str, given: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    "section", ["features", "detect", "changes", "shifts", "peers", "feedback", "incidents", "detectors"]
+    "section",
+    [
+        "features",
+        "detect",
+        "logs",
+        "traces",
+        "loki",
+        "changes",
+        "shifts",
+        "peers",
+        "feedback",
+        "incidents",
+        "detectors",
+    ],
 )
 def test_every_setting_of_detection_is_told_with_range_and_default(section: str) -> None:
     from edgeobs.config import Config

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from tests.real import parts
-from tests.real.parts import TOOLS, MissingPartsError, build, built, find
+from tests.real.parts import COLLECTOR, LOKI, TOOLS, MissingPartsError, build, built, find, programs
 
 GO = """
 case "$1 $2" in
-"mod download") exit 0 ;;
+"list -deps") exit 0 ;;
 "list -m") echo "{folder}/module"; exit 0 ;;
 esac
 while [ "$1" != -o ]; do flags="$flags $1"; shift; done
@@ -21,6 +21,7 @@ echo '#!/bin/sh' > "$2"
 echo 'echo "{version}"' >> "$2"
 {chmod} 755 "$2"
 """
+VERSIONS = " ".join(sorted({tool.version for tool in TOOLS}))
 
 
 class Machine:
@@ -40,7 +41,7 @@ class Machine:
         path.chmod(0o755)
         return path
 
-    def go(self, broken: str = "nothing", version: str = "v1.34.4 v0.8.0 v3.6.4") -> None:
+    def go(self, broken: str = "nothing", version: str = VERSIONS) -> None:
         chmod = shutil.which("chmod", path="/bin:/usr/bin")
         text = GO.format(folder=self.folder, broken=broken, version=version, chmod=chmod)
         self.program(self.bin / "go", text)
@@ -74,15 +75,30 @@ def test_everything_is_built_in_folders_of_its_version(machine: Machine) -> None
     machine.go()
     made = build()
     assert machine.built() == [tool.name for tool in TOOLS]
-    assert made.programs["kube-apiserver"] == machine.cache / "kubernetes-v1.34.4/kube-apiserver"
-    assert made.programs["kwok"] == machine.cache / "kwok-v0.8.0/kwok"
-    assert made.programs["etcd"] == machine.cache / "etcd-v3.6.4/etcd"
-    assert [stage.name for stage in made.stages] == sorted(
+    assert made["kube-apiserver"] == machine.cache / "kubernetes-v1.34.4/kube-apiserver"
+    assert made["kwok"] == machine.cache / "kwok-v0.8.0/kwok"
+    assert made["etcd"] == machine.cache / "etcd-v3.6.4/etcd"
+    assert made["loki"] == machine.cache / "loki-v3.7.8/loki"
+    assert [stage.name for stage in find().stages] == sorted(
         f"{each.replace('/', '-')}.yaml" for each in parts.STAGES
     )
-    assert find() == made
+    assert {**find().programs, "otelcol": made["otelcol"], "loki": made["loki"]} == made
+    assert programs(LOKI, COLLECTOR) == [made["loki"], made["otelcol"]]
     build()
     assert len(machine.built()) == len(TOOLS)
+
+
+def test_a_program_of_our_own_is_built_anew_when_its_source_changes(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = machine.folder / "parts" / COLLECTOR.folder
+    shutil.copytree(parts.HERE / COLLECTOR.folder, own)
+    monkeypatch.setattr(parts, "HERE", own.parent)
+    before = built(COLLECTOR)
+    assert before == built(COLLECTOR)
+    with (own / "factories.go").open("a") as source:
+        source.write("// one more\n")
+    assert built(COLLECTOR) != before
 
 
 def test_what_the_user_has_comes_first(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,20 @@ from edgeobs.signals import (
     Resource,
     Verdict,
 )
-from edgeobs.web import Desk, Node, Operation, Published, Said, Settings, Status, Zone, node_state, zone_state
+from edgeobs.web import (
+    Archive,
+    Call,
+    Desk,
+    Node,
+    Operation,
+    Published,
+    Said,
+    Settings,
+    Status,
+    Zone,
+    node_state,
+    zone_state,
+)
 from edgeobs.web.api import web_app
 
 NOW_NS = time.time_ns()
@@ -297,13 +310,52 @@ def large() -> Published:
     return replace(rich(), fleet=fleet(all_incidents, 333))
 
 
+def traced() -> Published:
+    """The rich site with logs and spans: one edge is surprising, and so are a pod's errors."""
+    site = rich()
+    disk = next(each for each in site.incidents if each.id == "01-disk")
+    whose = Resource("west", "c", "edge-27", "shop", "till", "till-7c9f-x2")
+    labels = (("operation", "POST /pay"), ("pod", whose.pod), ("service", "till"))
+    slow = replace(
+        series("span_duration_seconds:p99", labels, "s", 0.08, 2.4, weight=0.3, onset=88, score=8.1),
+        kind="span duration", resource=whose, traces=("4bf92f3577b34da6a3ce929d0e0e4736",),
+    )  # fmt: skip
+    new = Evidence(
+        "sign", "till: never logged before: write to <*> failed: <*>", "log template never seen",
+        (("severity", "error"), ("template", "9a3f"), ("pod", whose.pod)), "", ago(85), ago(80), 6.2, 0.2,
+        nan, nan, nan, nan, kind="log template never seen", resource=whose, detail="write to <*> failed: <*>",
+        query='{k8s_namespace_name="shop"} |~ "write to"',
+    )  # fmt: skip
+    others = tuple(each for each in site.incidents if each is not disk)
+    disk = replace(disk, evidence=(slow, new, *disk.evidence))
+    names = ("outside", "web"), ("web", "till"), ("web", "search"), ("till", "payments"), ("till", "redis"), \
+        ("payments", "postgres"), ("search", "postgres"), ("payments", "till")  # fmt: skip
+    odd = ("till", "payments")
+    calls = tuple(
+        Call(*pair, 40 / i, 0.31 if pair == odd else 0.002, 0.012, 2.1, 7.3 * (pair == odd), pair == odd)
+        for i, pair in enumerate(names, 1)
+    )  # fmt: skip
+    return replace(site, incidents=(disk, *others), calls=tuple(sorted(calls, key=lambda c: -c.score)))
+
+
+@pytest.fixture
+def seen() -> Published:
+    """A site with logs and spans."""
+    return traced()
+
+
 @contextlib.contextmanager
 def served(
-    reader: Canned, settings: Settings | None = None, port: int = 0, desk: Desk | None = None
+    reader: Canned,
+    settings: Settings | None = None,
+    port: int = 0,
+    desk: Desk | None = None,
+    archive: Archive | None = None,
 ) -> Iterator[str]:
     """Serve a reader on a free port of loopback, or the given one; yields the address. Ends within 2 s."""
     stop = threading.Event()
-    app = web_app(reader, settings or Settings(stream_interval_s=0.05, heartbeat_s=0.3), stop.is_set, desk)
+    settings = settings or Settings(stream_interval_s=0.05, heartbeat_s=0.3)
+    app = web_app(reader, settings, stop.is_set, desk, archive)
     listener = socket.create_server(("127.0.0.1", port))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

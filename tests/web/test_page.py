@@ -70,7 +70,7 @@ def visit(browser: Browser, address: str) -> Iterator[Open]:
             wrong.append(f"foreign request: {request.url}")
 
     def failed(request: Request) -> None:
-        if not request.url.endswith("/stream"):  # closing the page ends it
+        if request.failure != "net::ERR_ABORTED":  # leaving or reloading the page ends what is under way
             wrong.append(f"failed: {request.url} {request.failure}")
 
     def go(path: str = "", width: int = 1440, height: int = 900, **context: Any) -> Page:

@@ -11,8 +11,9 @@ import pytest
 
 from edgeobs.web import Explained, Published, Refused, Settings, Step
 from edgeobs.web.api import web_app
+from edgeobs.web.pace import Pace
 from edgeobs.web.protect import MARK
-from edgeobs.web.speaking import BURST, EVERY_S, QUESTIONS, Pace
+from edgeobs.web.speaking import BURST, EVERY_S, QUESTIONS
 
 TOKEN = "0123456789abcdef-secret"
 HERE = "http://localhost"
@@ -186,7 +187,7 @@ def test_questions_are_bounded_in_rate(app: Any) -> None:
 
 def test_room_comes_back_with_time() -> None:
     now = [1000.0]
-    pace = Pace(clock=lambda: now[0])
+    pace = Pace(BURST, EVERY_S, clock=lambda: now[0])
     assert [pace.wait_s() for _ in range(BURST)] == [0.0] * BURST
     assert pace.wait_s() == EVERY_S
     now[0] += EVERY_S

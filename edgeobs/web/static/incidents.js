@@ -6,11 +6,13 @@ import { wordLine } from "./control.js";
 import { badge, grouped, whom } from "./decisions.js";
 import { operationLine } from "./operations.js";
 import { plot } from "./plot.js";
+import { linesOf } from "./lines.js";
 
 const RESOLVED_SHOWN = 50; // cards; the API has the rest
 const UNASKED = matchMedia("(min-width: 860px)").matches ? 3 : 1; // incidents that open of themselves
 const OPERATIONS = 4; // of an incident, in its card
 const FIRST = 3; // pieces of evidence in sight; the rest is one more click away
+const SUSPECTS = 3; // likely causes in sight
 const FETCH_MS = 1000; // evidence of an open card is asked for no more often
 const REFRESH_MS = 2000; // and while the incident lasts this often: plots grow without news of the incident
 
@@ -101,7 +103,7 @@ export class Incidents {
     const operations = this.#store.done(incident.id);
     const words = this.#store.said(incident.id);
     const told = [...operations.map((o) => `${o.id} ${o.updated_s} ${o.state}`), ...words.map((w) => `${w.what} ${w.verb} ${w.by} ${w.at_s}`), this.#control.changeable].join();
-    const fresh = { told, id: incident.id, incident, expanded, evidence: detail?.evidence, failed: detail?.failed, verdicts: decisions.map((d) => d.id).join(" "), openScore };
+    const fresh = { told, id: incident.id, incident, expanded, evidence: detail?.evidence, suspects: detail?.suspects ?? [], failed: detail?.failed, verdicts: decisions.map((d) => d.id).join(" "), openScore };
     const old = list.shown?.get(incident.id)?.item;
     if (old && Object.keys(fresh).every((key) => old[key] === fresh[key])) return old;
     return Object.assign(fresh, { decisions, operations, words });
@@ -126,7 +128,7 @@ export class Incidents {
       const answer = await fetch(`api/v1/incidents/${encodeURIComponent(id)}`);
       detail.failed = answer.ok ? "" : `the evidence could not be had: ${answer.status}`;
       const text = answer.ok ? await answer.text() : "";
-      if (text && text !== detail.text) detail.evidence = JSON.parse(text).evidence;
+      if (text && text !== detail.text) ({ evidence: detail.evidence, suspects: detail.suspects } = JSON.parse(text));
       detail.text = text;
     } catch {
       detail.failed = "the evidence could not be had: no connection";
@@ -207,7 +209,7 @@ function verdicts(decisions, operations) {
   });
 }
 
-function drawEvidence(body, { evidence, failed, openScore }) {
+function drawEvidence(body, { id, evidence, suspects, failed, openScore }) {
   if (!evidence) {
     body.replaceChildren(h("p", { class: "faint" }, failed || "loading the evidence…"));
     body.list = null;
@@ -217,9 +219,15 @@ function drawEvidence(body, { evidence, failed, openScore }) {
     body.list = h("ol", { class: "evidence", "aria-label": "Evidence, likeliest cause first" });
     body.rest = h("ol", { class: "evidence", "aria-label": "Further evidence" });
     body.more = h("details", { class: "more", hidden: true }, h("summary", {}, h("span")), body.rest);
-    body.replaceChildren(body.list, body.more);
+    body.suspects = h("ol", { class: "suspects", "aria-label": "Likely causes, the likeliest first" });
+    body.replaceChildren(body.suspects, body.list, body.more);
   }
-  const items = evidence.map((each, rank) => ({ ...each, id: `${each.source} ${each.text}`, rank: rank + 1, openScore }));
+  const few = suspects.slice(0, SUSPECTS).map((each) => ({ ...each, id: `${each.kind} ${each.name}` }));
+  keyed(body.suspects, few, () => h("li", {}, h("b"), h("span")), (row, each) => {
+    say(row.firstElementChild, each.name);
+    say(row.lastElementChild, `: ${each.reason}`);
+  });
+  const items = evidence.map((each, rank) => ({ ...each, id: `${each.source} ${each.text}`, rank: rank + 1, openScore, of: id }));
   const once = [...new Map(items.map((each) => [each.id, each])).values()];
   keyed(body.list, once.slice(0, FIRST), makeEvidence, updateEvidence);
   keyed(body.rest, once.slice(FIRST), makeEvidence, updateEvidence);
@@ -245,6 +253,7 @@ function updateEvidence(item, evidence) {
   say(item.querySelector(".weight-text"), `${share} %`);
   item.querySelector(".weight").title = `${share} % of the incident's score`;
   item.querySelector(".evidence-facts").replaceChildren(...facts(evidence));
+  drawMore(item, evidence);
   if (evidence.points.length < 2) {
     item.querySelector(".plot")?.remove();
     return;
@@ -254,9 +263,26 @@ function updateEvidence(item, evidence) {
   picture.update(evidence, evidence.openScore);
 }
 
+// The template, its lines and traces: made anew only when they differ, so that what is open stays open.
+function drawMore(item, { of, kind, detail, query, traces, text }) {
+  const told = JSON.stringify([detail, query, traces]);
+  if (!kind || item.told === told) return;
+  item.told = told;
+  item.querySelector(".evidence-more")?.remove();
+  if (!detail && !query && !traces.length) return;
+  item.querySelector(".evidence-facts").after(h(
+    "div",
+    { class: "evidence-more" },
+    detail ? h("p", {}, "template ", h("code", {}, detail)) : "",
+    traces.length ? h("p", {}, traces.length > 1 ? "traces " : "trace ", traces.flatMap((trace, i) => [i ? ", " : "", h("code", {}, trace)])) : "",
+    query ? linesOf(of, text, query) : "",
+  ));
+}
+
 const WHY = { level: "recent level", drift: "long-term level", shape: "usual movements", flatline: "usual restlessness" };
 
 function title(evidence) {
+  if (evidence.kind) return [h("span", { class: "tag" }, evidence.kind), " ", h("span", {}, evidence.source === "sign" ? evidence.text : evidence.whose)];
   if (evidence.source !== "series") {
     const kind = { joint: "jointly", absence: "absence", alert: "alert" }[evidence.source];
     return [h("span", { class: "tag" }, kind), " ", h("span", {}, evidence.text)];

@@ -9,13 +9,16 @@ from typing import Any
 import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from edgeobs.ingest.body import plain
 from edgeobs.ingest.delivery import Delivery, Forbidden, Overloaded, Receipt, TooLarge, Unavailable
 from edgeobs.ingest.errors import Malformed
-from edgeobs.ingest.grpc_server import EXPORT
 from edgeobs.ingest.settings import Token
+
+EXPORT = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 
 
 def call(edge: Any, body: bytes, method: str = EXPORT, token: str = "", gzipped: bool = False) -> bytes:
@@ -117,8 +120,41 @@ def test_messages_under_way_are_bounded_together(start: Any) -> None:
         assert call(edge, bytes(90_000)) == b""
 
 
+@pytest.mark.parametrize(
+    ("service", "form", "protocol", "response", "field"),
+    [
+        (
+            "logs.v1.LogsService",
+            "logs_proto",
+            "otlp_grpc_logs",
+            ExportLogsServiceResponse,
+            "rejected_log_records",
+        ),
+        (
+            "trace.v1.TraceService",
+            "spans_proto",
+            "otlp_grpc_traces",
+            ExportTraceServiceResponse,
+            "rejected_spans",
+        ),
+    ],
+)
+def test_logs_and_traces(
+    edge: Any, service: str, form: str, protocol: str, response: Any, field: str
+) -> None:
+    method = f"/opentelemetry.proto.collector.{service}/Export"
+    edge.outcome = lambda _: Receipt(0, {"forbidden": 2})
+    found = response.FromString(call(edge, b"abc", method=method))
+    assert getattr(found.partial_success, field) == 2
+    assert [(each.format, each.body) for each in edge.deliveries] == [(form, b"abc")]
+    edge.outcome = fail(Overloaded(1.5))
+    code, status = failed(lambda: call(edge, b"", method=method))
+    assert (code, len(status.details)) == ("UNAVAILABLE", 1)
+    assert edge.requests(protocol) == {"OK": 1, "UNAVAILABLE": 1}
+
+
 def test_other_services_are_unimplemented(edge: Any) -> None:
-    other = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+    other = "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export"
     assert failed(lambda: call(edge, b"", method=other))[0] == "UNIMPLEMENTED"
 
 

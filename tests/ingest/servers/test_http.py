@@ -10,7 +10,12 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from edgeobs.ingest.alertmanager_webhook import parse as parse_webhook
 from edgeobs.ingest.body import plain
@@ -121,11 +126,52 @@ def test_overload_says_when_to_come_back(http: httpx.Client, edge: Any) -> None:
     assert edge.counts["edgeobs_queue_shed_total", "otlp_http"] == 1
 
 
-@pytest.mark.parametrize("path", ["/v1/logs", "/v1/traces"])
-def test_signals_that_are_not_taken(http: httpx.Client, edge: Any, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "protocol", "formats", "response", "field"),
+    [
+        (
+            "/v1/logs",
+            "otlp_http_logs",
+            ("logs_proto", "logs_json"),
+            ExportLogsServiceResponse,
+            "rejected_log_records",
+        ),
+        (
+            "/v1/traces",
+            "otlp_http_traces",
+            ("spans_proto", "spans_json"),
+            ExportTraceServiceResponse,
+            "rejected_spans",
+        ),
+    ],
+)
+def test_logs_and_traces_are_answered_in_their_own_words(
+    http: httpx.Client,
+    edge: Any,
+    path: str,
+    protocol: str,
+    formats: tuple[str, str],
+    response: Any,
+    field: str,
+) -> None:
+    edge.outcome = lambda _: Receipt(1, {"forbidden": 2, "limit": 1})
+    answer = post(http, edge, path, gzip.compress(b"abc"), PROTOBUF, content_encoding="gzip")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, PROTOBUF)
+    partial = response.FromString(answer.content).partial_success
+    assert getattr(partial, field) == 3
+    assert "2 of nodes this sender may not speak for" in partial.error_message
+    edge.outcome = lambda _: Receipt(1)
+    answer = post(http, edge, path, b"{}", JSON)
+    assert (answer.status_code, answer.json()) == (200, {})
+    assert [(d.format, d.encoding) for d in edge.deliveries] == [
+        (formats[0], "gzip"),
+        (formats[1], "identity"),
+    ]
+    assert edge.requests(protocol) == {"200": 2}
+    edge.outcome = fail(Overloaded(1.5))
     answer = post(http, edge, path, b"", PROTOBUF)
-    assert answer.status_code == 404
-    assert "not served" in status_pb2.Status.FromString(answer.content).message
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    assert edge.counts["edgeobs_queue_shed_total", protocol] == 1
 
 
 @pytest.mark.parametrize(
@@ -239,7 +285,7 @@ def engine(delivery: Delivery) -> Receipt:
     """What the engine does first with a body that is not protobuf."""
     body = plain(delivery, Settings())
     if delivery.format == "otlp_json":
-        parse_json(body)
+        parse_json(body, ExportMetricsServiceRequest)
     if delivery.format == "alertmanager":
         parse_webhook(body, delivery.principal)
     return Receipt(1)

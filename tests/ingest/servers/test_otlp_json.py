@@ -11,8 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
+from edgeobs.ingest import otlp_json
 from edgeobs.ingest.errors import Malformed
-from edgeobs.ingest.otlp_json import parse
+
+
+def parse(body: bytes | bytearray) -> ExportMetricsServiceRequest:
+    return otlp_json.parse(body, ExportMetricsServiceRequest)
+
 
 ids = st.sampled_from([b"\x01" * 16, bytes(range(16))])
 doubles = st.floats(allow_nan=False)

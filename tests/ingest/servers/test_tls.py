@@ -10,7 +10,7 @@ import grpc
 import httpx
 import pytest
 
-from edgeobs.ingest.grpc_server import EXPORT
+from edgeobs.ingest.grpc_server import SERVICES
 from edgeobs.ingest.serve import ssl_context
 from edgeobs.ingest.settings import Tls, Token
 
@@ -66,7 +66,7 @@ def export(edge: Any, pki: Path, client: str = "") -> str:
     credentials = grpc.ssl_channel_credentials((pki / "ca.pem").read_bytes(), *pair)
     with grpc.secure_channel(f"127.0.0.1:{edge.grpc_port}", credentials) as channel:
         try:
-            channel.unary_unary(EXPORT)(b"", timeout=10)
+            channel.unary_unary(next(iter(SERVICES)))(b"", timeout=10)
         except grpc.RpcError as error:
             return str(error.code().name)
     return "OK"

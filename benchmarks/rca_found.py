@@ -1,0 +1,69 @@
+"""Incidents of a recording that we find ourselves, looking at it as time goes by.
+
+A look sees what is known by then and no more. An incident is of one place, the likeliest cause of a look;
+where another is likelier at the next look, that is another incident.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.accuracy.data import DAY, MINUTE
+from benchmarks.rca_clues import METRICS_NS, Recording, clues
+from benchmarks.rca_counts import INTERVAL_NS
+from edgeobs.causes import Cause, Settings, rank
+from edgeobs.signals import Bools, Resource
+
+WINDOW_NS = 2 * MINUTE
+"""How far back a look goes."""
+FRESH_NS, FRESH = 10 * MINUTE, 6
+"""So many intervals of the last minutes must have been calm: what begins anew is watched first."""
+CALM_NS = 2 * MINUTE
+"""After so long without a reason an incident is over."""
+
+
+@dataclass(slots=True)
+class Incident:
+    """Of one place, and what was told of it when it was clearest."""
+
+    place: Resource
+    begin_ns: int  # of the window in which it was first seen
+    opened_ns: int
+    hot_ns: int  # the last look that gave a reason
+    causes: tuple[Cause, ...]
+
+
+def incidents(recording: Recording, step_ns: int, settings: Settings) -> list[Incident]:
+    """Look every ``step_ns``, and open where the likeliest cause reaches the threshold.
+
+    The threshold is what promises one false incident a day, were all clues calibrated and all looks apart:
+    log₁₀(members · looks a day) decades.
+    """
+    threshold = float(np.log10(len(recording.members) * DAY / step_ns))
+    first = min(int(node.time_ns[0]) for _, node, _, _ in recording.scored)
+    last = max(int(node.time_ns[-1]) for _, node, _, _ in recording.scored)
+    found: list[Incident] = []
+    for now in range(first, last + METRICS_NS, step_ns):
+        calm = _calm(recording, found, now)
+        told = clues(recording, now - WINDOW_NS, now, calm, settings)
+        causes = rank(told, recording.members, recording.counts.edges, settings)
+        if not causes or causes[0].score < threshold:
+            continue
+        live = [each for each in found if each.place == causes[0].place and now - each.hot_ns <= CALM_NS]
+        if not live:
+            found.append(Incident(causes[0].place, now - WINDOW_NS, now, now, causes))
+            continue
+        live[0].hot_ns = now
+        if causes[0].score > live[0].causes[0].score:
+            live[0].causes = causes
+    return found
+
+
+def _calm(recording: Recording, found: list[Incident], now: int) -> Bools:
+    """Intervals in which nothing was known to be wrong; none where too few of them are fresh."""
+    begins = recording.counts.begins_ns
+    calm = np.ones(len(begins), np.bool_)
+    for each in found:
+        calm &= (begins + INTERVAL_NS <= each.begin_ns) | (begins > each.hot_ns)
+    fresh = calm & (begins >= now - FRESH_NS) & (begins + INTERVAL_NS <= now - WINDOW_NS)
+    return calm if fresh.sum() >= FRESH else np.zeros(len(begins), np.bool_)

@@ -1,0 +1,118 @@
+"""What is likely to have caused an incident: its evidence, and that of others then, as clues for `causes`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from edgeobs.causes import Clue, Member, Settings, rank
+from edgeobs.causes.model import Signal
+from edgeobs.signals import SECOND, Edge, Evidence, Incident, Resource, Suspect
+
+TOGETHER_NS = 120 * SECOND
+"""Evidence that began this close to an incident's own may have the same cause."""
+
+MOST_CLUES, MOST_MEMBERS = 256, 2000
+_TOLD = 5
+_LINK = "span link time"
+
+
+def suspects(
+    incident: Incident,
+    others: Iterable[Incident],
+    running: Mapping[Resource, str],
+    edges: Sequence[Edge],
+    settings: Settings | None = None,
+) -> tuple[Suspect, ...]:
+    """The likeliest causes of an incident, the likeliest first.
+
+    Parameters
+    ----------
+    others
+        Incidents of the same time; those that nothing joins to this one are left out.
+    running
+        What runs, down to the pod → its service. What suffers together is told from what does not.
+    edges
+        Who calls whom.
+
+    """
+    cluster = incident.place.cluster
+    running = {place: name for place, name in running.items() if place.cluster == cluster}
+    by_service = _by_service(running)
+    about = _about(incident, running, edges)
+    first = min((each.onset_ns for each in incident.evidence), default=0)
+    clues = [clue(each, incident.place, by_service) for each in incident.evidence]
+    for other in others:
+        if other.id != incident.id and _joined(other.place, incident.place, running, about):
+            near = (each for each in other.evidence if abs(each.onset_ns - first) <= TOGETHER_NS)
+            clues += [clue(each, other.place, by_service) for each in near]
+    clues = sorted(clues, key=lambda each: -each.decades)[:MOST_CLUES]
+    members = {**dict.fromkeys((each.place for each in clues if each.place.node), ""), **running}
+    told = [Member(place, name) for place, name in members.items() if _runs(place)][:MOST_MEMBERS]
+    found = rank(clues, told, edges, settings)[:_TOLD]
+    return tuple(Suspect(each.kind, each.name(), each.place, each.share, each.reason) for each in found)
+
+
+def _about(incident: Incident, running: Mapping[Resource, str], edges: Sequence[Edge]) -> set[str]:
+    """Services of an incident: what runs there, all that it waits for by calls, and who calls it."""
+    place = incident.place
+    here = {name for at, name in running.items() if name and _holds(place, at)}
+    here |= {running.get(each.resource, "") for each in incident.evidence}
+    callees: dict[str, set[str]] = {}
+    for edge in edges:
+        callees.setdefault(edge.caller, set()).add(edge.callee)
+    found, due = set(here), list(here)
+    while due:
+        new = callees.get(due.pop(), set()) - found
+        found |= new
+        due += new
+    return (found | {edge.caller for edge in edges if edge.callee in here}) - {""}
+
+
+def _joined(place: Resource, to: Resource, running: Mapping[Resource, str], about: set[str]) -> bool:
+    """Whether what is wrong at a place may have to do with what is wrong at another: by zone, or by calls."""
+    if place.cluster != to.cluster:
+        return False
+    if not (place.zone and to.zone) or place.zone == to.zone:
+        return True
+    return any(name in about and _holds(place, at) for at, name in running.items())
+
+
+def _holds(place: Resource, at: Resource) -> bool:
+    """Whether something runs at a node, in a zone, or in a cluster."""
+    return place.node in ("", at.node) and place.zone in ("", at.zone) and place.cluster == at.cluster
+
+
+def clue(evidence: Evidence, place: Resource, by_service: Mapping[str, Resource]) -> Clue:
+    """A piece of evidence of an incident of a place, as it speaks against whom it is of.
+
+    A metric without a pod is of its node; time on the way to a service is of who waits for it.
+    """
+    labels, where = dict(evidence.labels), evidence.resource
+    if not place.node:
+        place = place._replace(node=labels.get("node", ""))
+    callee = labels.get("callee", "") if evidence.kind == _LINK else ""
+    caller = by_service.get(labels.get("caller", ""))
+    if callee and caller is not None:
+        where = caller
+    elif not where.pod and not (evidence.kind and where.workload):
+        where = where.place() if where.node else place
+    return Clue(
+        where, _signal(evidence), evidence.brief(), evidence.onset_ns, evidence.score,
+        callee if caller is not None else "",
+    )  # fmt: skip
+
+
+def _signal(evidence: Evidence) -> Signal:
+    if evidence.source in ("absence", "alert"):
+        return evidence.source
+    if evidence.kind:
+        return "log" if evidence.kind.startswith("log") else "trace"
+    return "metric"
+
+
+def _runs(place: Resource) -> bool:
+    """Whether it is something that runs, and no node alone."""
+    return bool(place.pod or place.workload)
+
+
+def _by_service(running: Mapping[Resource, str]) -> dict[str, Resource]:
+    """One member of each service: who calls is named by service alone."""
+    return {name: place for place, name in sorted(running.items(), reverse=True) if name}

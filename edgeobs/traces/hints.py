@@ -1,0 +1,65 @@
+"""Which traces are worth keeping, and why: for whoever samples at the tail, and for people.
+
+Pure: what is known of an interval goes in, hints come out. Nothing here decides what is stored anywhere.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from edgeobs.signals import Bools, UInt64s
+
+
+class Hint(NamedTuple):
+    """A trace worth keeping."""
+
+    trace: str  # id, 32 hex digits
+    reason: str  # "slow", "failed", "new edge"
+    what: str  # for people: of what
+    time_ns: int  # end of the interval it was seen in
+
+
+class Candidate(NamedTuple):
+    """What an interval has to show of a service, operation or edge; empty trace ids: there are none."""
+
+    what: str
+    slow: str
+    failed: str
+    surprising: bool  # a detector found its interval so
+    new: bool  # an edge nobody has seen before
+
+
+def worth(candidates: Iterable[Candidate], time_ns: int) -> tuple[Hint, ...]:
+    """Each trace once, with the first reason found: failed before slow before new.
+
+    What is not surprising and not new is not worth a hint: a sampler keeps its even share of that anyway.
+    """
+    found: dict[str, Hint] = {}
+    for candidate in candidates:
+        reasons = (
+            ("failed", candidate.failed if candidate.surprising else ""),
+            ("slow", candidate.slow if candidate.surprising else ""),
+            ("new edge", candidate.slow if candidate.new else ""),
+        )
+        for reason, trace in reasons:
+            if trace:
+                found.setdefault(trace, Hint(trace, reason, candidate.what, time_ns))
+    return tuple(found.values())
+
+
+def even_share(trace: UInt64s, ratio: float) -> Bools:
+    """Which of n traces (n, 2) belong to the share that is kept whatever they show; ``ratio`` in [0, 1].
+
+    The same everywhere without asking anybody: the low 56 bits of the id against a threshold, as in
+    OpenTelemetry's "TraceState: Probability Sampling".
+    """
+    threshold = np.uint64(round((1 - ratio) * (1 << 56)))
+    kept: Bools = (trace[:, 1] & np.uint64((1 << 56) - 1)) >= threshold
+    return kept
+
+
+def text_of(trace: UInt64s) -> str:
+    """32 hex digits of a trace id (2); empty for zeros."""
+    high, low = trace.tolist()
+    return f"{high:016x}{low:016x}" if high or low else ""
