@@ -50,7 +50,8 @@ _T = TypeVar("_T")
 _HEARTBEATS = "heartbeats"  # as a part that may fail
 _FADE = 0.8  # of a node's score on the page, at every look
 MOVES_WORK = frozenset({"reschedule", "drain", "release", "failover", "playbook"})
-_SUSPECTED = 4  # incidents whose causes are looked for at one look; further ones wait for the next
+_TOLD = 1000  # incidents remembered beside which a new one is looked at
+_SUSPECTED = 2  # incidents whose causes are looked for at one look; further ones wait for the next
 _SELDOM = 1.0  # log₁₀ of the seconds between samples of logs and spans
 EXPIRY_NS = 30 * SECOND
 """Time between two looks for series that went idle."""
@@ -116,9 +117,8 @@ class Pipeline:
         self._again: list[ExternalAlert] = []
         self._looked_ns = 0
         self._expired_ns = 0
-        self._unasked: dict[
-            str, None
-        ] = {}  # ids of incidents whose causes were not looked for since they changed
+        self._told: dict[str, Incident] = {}  # by id, as they last changed
+        self._unasked: dict[str, None] = {}  # ids of those whose causes were not looked for since
 
     def step(
         self,
@@ -167,7 +167,7 @@ class Pipeline:
         fleet = partial(self.fleet, now_ns)
         decisions = self.remediation.step(self.incidents.active, changed, fleet, now_ns)
         stamped = tuple(replace(d, evidence_ns=evidence_ns or now_ns) for d in decisions)
-        changed = self._suspected(changed, looks, now_ns)
+        self._suspect(changed, looks, now_ns)
         return Outputs(len(batch.series), tuple(changed), stamped)
 
     def services(self, now_ns: int) -> dict[str, Any]:
@@ -299,25 +299,27 @@ class Pipeline:
         self.streams.surprising(more.series[high], more.time_ns[high], found.score[high], now_ns)
         return both(batch, more), both_scores(scores, found)
 
-    def _suspected(self, changed: list[Incident], looks: bool, now_ns: int) -> list[Incident]:
-        """Incidents that changed, and those of which it is known since a moment ago what is likely to have
-        caused them. A part that may fail alone; no decision waits for it, and no request but at a look.
+    def _suspect(self, changed: Sequence[Incident], looks: bool, now_ns: int) -> None:
+        """Look for what is likely to have caused incidents that changed, and have them tell of it from then on.
+
+        A few at each look, so that no decision waits for it. A part that may fail alone.
         """
-        self._unasked |= dict.fromkeys(each.id for each in changed if each.state != "resolved")
+        for each in changed:
+            self._told.pop(each.id, None)
+            if each.state != "resolved":
+                self._told[each.id] = each
+                self._unasked[each.id] = None
+        while len(self._told) > _TOLD:
+            del self._told[next(iter(self._told))]
         if not (looks and self._unasked):
-            return changed
-        active = {each.id: each for each in self.incidents.active()}
-        unasked = [name for name in self._unasked if name in active]
-        edges, told = self.streams.edges(now_ns), {each.id: each for each in changed}
-        for name in unasked[:_SUSPECTED]:
-            each = active[name]
-            find = partial(suspects, each, active.values(), self.streams.hearing.running, edges)
-            found = self.detection.parts.ask("causes", now_ns, find, each.suspects)
-            self.incidents.suspect(each.place, found)
-            if found != each.suspects:
-                told[name] = replace(each, suspects=found)
-        self._unasked = dict.fromkeys(unasked[_SUSPECTED:])
-        return list(told.values())
+            return
+        others, edges = list(self._told.values()), self.streams.edges(now_ns)
+        for name in list(self._unasked)[:_SUSPECTED]:
+            del self._unasked[name]
+            if (each := self._told.get(name)) is not None:
+                find = partial(suspects, each, others, self.streams.hearing.running, edges)
+                found = self.detection.parts.ask("causes", now_ns, find, each.suspects)
+                self.incidents.suspect(each.place, found)
 
     def _counted(self, signs: Sequence[Sign]) -> Sequence[Sign]:
         for sign in signs:

@@ -9,7 +9,7 @@ from edgeobs.signals import SECOND, Edge, Evidence, Incident, Resource, Suspect
 TOGETHER_NS = 120 * SECOND
 """Evidence that began this close to an incident's own may have the same cause."""
 
-MOST_CLUES, MOST_MEMBERS = 256, 2000
+MOST_CLUES, MOST_MEMBERS = 64, 2000
 _TOLD = 5
 _LINK = "span link time"
 
@@ -70,7 +70,9 @@ def _joined(place: Resource, to: Resource, running: Mapping[Resource, str], abou
     """Whether what is wrong at a place may have to do with what is wrong at another: by zone, or by calls."""
     if place.cluster != to.cluster:
         return False
-    if not (place.zone and to.zone) or place.zone == to.zone:
+    if not (place.zone or place.node) or not (to.zone or to.node):
+        return True  # of the cluster as a whole
+    if place.zone and place.zone == to.zone:
         return True
     return any(name in about and _holds(place, at) for at, name in running.items())
 

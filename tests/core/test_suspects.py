@@ -176,6 +176,6 @@ def test_many_incidents_at_once_are_looked_into_a_few_at_each_look(
     made.seconds(45, failing=-2)  # every node's disk
     at_once = Counter(at for _, at in asked)
     assert {node for node, _ in asked} == {f"n{i}" for i in range(12)}
-    assert max(at_once.values()) == 4
+    assert max(at_once.values()) == 2
     told = {each.place.node: each.suspects[0].name for each in made.pipeline.incidents.active()}
     assert told == {f"n{i}": f"node n{i}" for i in range(12)}
