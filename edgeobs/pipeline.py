@@ -300,7 +300,7 @@ class Pipeline:
         return both(batch, more), both_scores(scores, found)
 
     def _suspect(self, changed: Sequence[Incident], looks: bool, now_ns: int) -> None:
-        """Look for what is likely to have caused incidents that changed, and have them tell of it from then on.
+        """Look for what is likely to have caused incidents that changed; from then on they tell of it.
 
         A few at each look, so that no decision waits for it. A part that may fail alone.
         """
