@@ -316,10 +316,10 @@ class Pipeline:
         others, edges = list(self._told.values()), self.streams.edges(now_ns)
         for name in list(self._unasked)[:_SUSPECTED]:
             del self._unasked[name]
-            if (each := self._told.get(name)) is not None:
-                find = partial(suspects, each, others, self.streams.hearing.running, edges)
-                found = self.detection.parts.ask("causes", now_ns, find, each.suspects)
-                self.incidents.suspect(each.place, found)
+            if (one := self._told.get(name)) is not None:
+                find = partial(suspects, one, others, self.streams.hearing.running, edges)
+                found = self.detection.parts.ask("causes", now_ns, find, one.suspects)
+                self.incidents.suspect(one.place, found)
 
     def _counted(self, signs: Sequence[Sign]) -> Sequence[Sign]:
         for sign in signs:
