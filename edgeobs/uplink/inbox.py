@@ -221,17 +221,9 @@ class Inbox:
         )
 
     def _prepare(self) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version == SCHEMA_VERSION:
-            return
-        if version or self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            raise InboxError(
-                f"{self.path}: has schema version {version}, this edgeobs reads {SCHEMA_VERSION}:"
-                " run the version that wrote it, or move the file away to start anew"
-            )
-        self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        if sqlite.is_new(self._db, self.path, SCHEMA_VERSION, InboxError):
+            version = f"PRAGMA user_version = {SCHEMA_VERSION};"
+            self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {version} COMMIT;")
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

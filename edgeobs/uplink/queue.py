@@ -235,18 +235,11 @@ class Queue:
         return len(rows)
 
     def _prepare(self) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
+        new = sqlite.is_new(self._db, self.path, SCHEMA_VERSION, QueueError)
         self._db.execute("PRAGMA cache_size = -256")  # KiB: what is put is read once, in order
         self._db.execute("PRAGMA wal_autocheckpoint = 64")  # pages: on a small disk the log must stay small
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version == SCHEMA_VERSION:
+        if not new:
             return
-        if version or self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            raise QueueError(
-                f"{self.path}: has schema version {version}, this edgeobs reads {SCHEMA_VERSION}:"
-                " run the version that wrote it, or move the file away to start anew"
-            )
         lanes = [(lane, 1) for lane in sorted(set(LANES.values()))]
         with sqlite.transaction(self._db) as db:
             for statement in _SCHEMA.strip().removesuffix(";").split(";"):
