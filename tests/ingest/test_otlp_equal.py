@@ -58,6 +58,22 @@ def _same_columns(found: Points | Distributions, expected: Points | Distribution
             assert one.tobytes() == other.tobytes(), field.name
 
 
+def damage(body: bytearray, draw: st.DataObject) -> None:
+    """Once, anywhere."""
+    at = draw.draw(st.integers(0, len(body)))
+    match draw.draw(st.sampled_from(["flip", "cut", "insert", "double", "delete"])):
+        case "flip" if at < len(body):
+            body[at] ^= 1 << draw.draw(st.integers(0, 7))
+        case "cut":
+            del body[at:]
+        case "insert":
+            body[at:at] = draw.draw(st.binary(min_size=1, max_size=3))
+        case "double":
+            body[at:at] = body[at // 2 : at]
+        case "delete":
+            del body[at : at + draw.draw(st.integers(1, 3))]
+
+
 def shuffled(message: Message, chance: random.Random) -> bytes:
     """The message on the wire with its fields in any order and unknown ones in between."""
     chunks = [c for field, value in message.ListFields() for c in _chunks(message, field, value, chance)]
@@ -254,18 +270,7 @@ def test_broken_bytes(request: ExportMetricsServiceRequest, draw: st.DataObject)
     body = bytearray(request.SerializeToString())
     both.agree(bytes(body))
     for _ in range(draw.draw(st.integers(1, 4))):
-        at = draw.draw(st.integers(0, len(body)))
-        match draw.draw(st.sampled_from(["flip", "cut", "insert", "double", "delete"])):
-            case "flip" if at < len(body):
-                body[at] ^= 1 << draw.draw(st.integers(0, 7))
-            case "cut":
-                del body[at:]
-            case "insert":
-                body[at:at] = draw.draw(st.binary(min_size=1, max_size=3))
-            case "double":
-                body[at:at] = body[at // 2 : at]
-            case "delete":
-                del body[at : at + draw.draw(st.integers(1, 3))]
+        damage(body, draw)
         both.agree(bytes(body))
 
 

@@ -15,7 +15,7 @@ from opentelemetry.proto.trace.v1 import trace_pb2 as pb
 from edgeobs.ingest import otlp_spans
 from edgeobs.ingest.errors import Malformed
 from edgeobs.signals import Principal, SpanBatch
-from tests.ingest.test_otlp_equal import attributes, part, seeds, shuffled, words
+from tests.ingest.test_otlp_equal import attributes, damage, part, seeds, shuffled, words
 
 pytest.importorskip("numba", reason="needs Numba: install edgeobs[accel]")
 fast = pytest.importorskip("edgeobs.ingest.otlp_spans_fast")
@@ -116,18 +116,7 @@ def test_any_request_in_any_field_order(
 def test_broken_bytes(request: ExportTraceServiceRequest, draw: st.DataObject) -> None:
     body = bytearray(request.SerializeToString())
     for _ in range(draw.draw(st.integers(1, 4))):
-        at = draw.draw(st.integers(0, len(body)))
-        match draw.draw(st.sampled_from(["flip", "cut", "insert", "double", "delete"])):
-            case "flip" if at < len(body):
-                body[at] ^= 1 << draw.draw(st.integers(0, 7))
-            case "cut":
-                del body[at:]
-            case "insert":
-                body[at:at] = draw.draw(st.binary(min_size=1, max_size=3))
-            case "double":
-                body[at:at] = body[at // 2 : at]
-            case "delete":
-                del body[at : at + draw.draw(st.integers(1, 3))]
+        damage(body, draw)
         agree(bytes(body))
 
 
