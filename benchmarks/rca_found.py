@@ -10,9 +10,10 @@ import numpy as np
 
 from benchmarks.accuracy.data import DAY, MINUTE
 from benchmarks.rca_clues import METRICS_NS, Recording, clues
-from benchmarks.rca_counts import INTERVAL_NS
 from edgeobs.causes import Cause, Settings, rank
-from edgeobs.signals import Bools, Resource
+from edgeobs.causes.happened import Span, calm
+from edgeobs.past import INTERVAL_NS
+from edgeobs.signals import Resource
 
 WINDOW_NS = 2 * MINUTE
 """How far back a look goes."""
@@ -44,8 +45,7 @@ def incidents(recording: Recording, step_ns: int, settings: Settings) -> list[In
     last = max(int(node.time_ns[-1]) for _, node, _, _ in recording.scored)
     found: list[Incident] = []
     for now in range(first, last + METRICS_NS, step_ns):
-        calm = _calm(recording, found, now)
-        told = clues(recording, now - WINDOW_NS, now, calm, settings)
+        told = clues(recording, now - WINDOW_NS, now, _troubles(recording, found, now), settings)
         causes = rank(told, recording.members, recording.counts.edges, settings)
         if not causes or causes[0].score < threshold:
             continue
@@ -59,11 +59,9 @@ def incidents(recording: Recording, step_ns: int, settings: Settings) -> list[In
     return found
 
 
-def _calm(recording: Recording, found: list[Incident], now: int) -> Bools:
-    """Intervals in which nothing was known to be wrong; none where too few of them are fresh."""
+def _troubles(recording: Recording, found: list[Incident], now: int) -> list[Span] | None:
+    """When anything was known to be wrong; None where too few of the last minutes were calm."""
     begins = recording.counts.begins_ns
-    calm = np.ones(len(begins), np.bool_)
-    for each in found:
-        calm &= (begins + INTERVAL_NS <= each.begin_ns) | (begins > each.hot_ns)
-    fresh = calm & (begins >= now - FRESH_NS) & (begins + INTERVAL_NS <= now - WINDOW_NS)
-    return calm if fresh.sum() >= FRESH else np.zeros(len(begins), np.bool_)
+    troubles = [(each.begin_ns, each.hot_ns + 1) for each in found]
+    fresh = calm(begins, troubles) & (begins >= now - FRESH_NS) & (begins + INTERVAL_NS <= now - WINDOW_NS)
+    return troubles if fresh.sum() >= FRESH else None

@@ -1,5 +1,4 @@
-"""How often what happened of late, in intervals of ten seconds: counts of logs and traces, for whoever asks what
-changed.
+"""How often what happened of late, in intervals of ten seconds: counts of logs and traces.
 
 A ring of entries in flat columns, each of which says that in one interval one thing happened so many times.
 Entries of the same thing and interval add up, so what comes late is simply one more of them. The newest write
@@ -47,7 +46,7 @@ class Tallies(NamedTuple):
     row: Int64s  # [n] into ``series``
     interval: Int64s  # [n]
     bin: Int64s  # [n] of durations; 0 where there are none
-    count: Int64s  # [n]
+    many: Int64s  # [n]
 
 
 NOTHING = Tallies((), *(np.zeros(0, np.int64) for _ in range(5)))
@@ -108,8 +107,8 @@ def bins(duration_ns: Int64s) -> Int64s:
 
 
 def summed(code: Int64s, weight: Int64s | None = None) -> tuple[Int64s, Int64s]:
-    """Each code once, ascending, and how often it occurs, or what it weighs; those that weigh nothing are left
-    out. Codes that lie close together are counted without being sorted.
+    """Each code once, ascending, and how often it occurs, or what it weighs; what weighs nothing is left out.
+    Codes that lie close together are counted without being sorted.
     """
     if not len(code):
         return code, code

@@ -1,6 +1,6 @@
 """Logs and spans in the pipeline: parts that may fail without stopping the others, and each other."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -11,6 +11,7 @@ from edgeobs.detect.parts import Parts
 from edgeobs.hearing import LATE_NS, Hearing
 from edgeobs.logs import Template
 from edgeobs.logs.logql import logql
+from edgeobs.past import NOTHING, Tallies
 from edgeobs.signals import (
     SECOND,
     Batch,
@@ -23,6 +24,7 @@ from edgeobs.signals import (
     Labels,
     LogBatch,
     Points,
+    Resource,
     Scores,
     Source,
     SpanBatch,
@@ -47,6 +49,7 @@ class Logs(Protocol):
     def state(self) -> Arrays: ...
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None: ...
     def template(self, ident: str) -> Template | None: ...
+    def tallies(self, places: Collection[Resource]) -> Tallies: ...
 
 
 class Traces(Protocol):
@@ -60,6 +63,7 @@ class Traces(Protocol):
     def edges(self, now_ns: int) -> Sequence[Edge]: ...
     def surprising(self, series: Int32s, time_ns: Int64s) -> None: ...
     def exemplars(self, series: int) -> tuple[str, ...]: ...
+    def tallies(self, places: Collection[Resource]) -> Tallies: ...
 
 
 class Streams:
@@ -131,6 +135,13 @@ class Streams:
         if self.traces is None:
             return ()
         return self._ask("traces", partial(self.traces.edges, now_ns), ())
+
+    def tallies(self, places: Collection[Resource]) -> tuple[Tallies, Tallies]:
+        """How often what happened of late at places: lines, and spans."""
+        logs, traces = self.logs, self.traces
+        lines = NOTHING if logs is None else self._ask("logs", partial(logs.tallies, places), NOTHING)
+        spans = NOTHING if traces is None else self._ask("traces", partial(traces.tallies, places), NOTHING)
+        return lines, spans
 
     def forget(self, ids: Int32s) -> None:
         """Series whose ids may be given to others."""

@@ -91,26 +91,22 @@ def due(count: Floats, parts: Floats, before: Bools) -> Floats:
     return found
 
 
-def slow(histogram: Floats, before: Bools, share: float, margin: int) -> tuple[Floats, Floats]:
-    """How many requests of each interval were slow, and out of how many: [S, B] twice.
+def slow(usual: Floats, share: float, margin: int) -> Int64s:
+    """The first bin of durations that is slow, of each series: [S]; of one without a past none, so D or more.
 
     Parameters
     ----------
-    histogram
-        [S, B, D], ≥ 0: requests by duration, in D bins that ascend.
-    before
-        [B]: the intervals that tell what is usual.
+    usual
+        [S, D], ≥ 0: requests by duration when nothing was wrong, in D bins that ascend.
     share, margin
-        The highest bins that together held at most this share of what was before are unusual; slow is what
-        lies so many bins above the lowest of these, so that a table that grows is no incident.
+        The highest bins that together held at most this share are unusual; slow is what lies so many bins
+        above the lowest of these, so that a table that grows is no incident.
 
     """
-    usual = histogram[:, before].sum(axis=1)
     above = np.cumsum(usual[:, ::-1], axis=1)[:, ::-1]
     rare = above <= share * above[:, :1]
-    first = np.where(rare.any(axis=1), np.argmax(rare, axis=1), histogram.shape[2]) + margin
-    high = np.arange(histogram.shape[2]) >= first[:, None]
-    return (histogram * high[:, None, :]).sum(axis=2), histogram.sum(axis=2)
+    first: Int64s = np.where(rare.any(axis=1) & (above[:, 0] > 0), np.argmax(rare, axis=1), usual.shape[1])
+    return first + margin
 
 
 def _decades(k0: Floats, n0: Floats, k1: Floats, n1: Floats) -> Floats:

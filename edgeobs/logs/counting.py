@@ -226,7 +226,7 @@ def grouped(source: Int32s, interval: Int64s, template: Int64s, severity: Int8s)
     columns = np.stack([source, interval, template, severity]).astype(np.int64)
     columns = columns[:, np.lexsort(columns[::-1])]
     starts = _begins(columns)
-    return Groups(*columns[:, starts], np.diff(np.r_[starts, columns.shape[1]]))
+    return Groups._make([*columns[:, starts], np.diff(np.r_[starts, columns.shape[1]])])
 
 
 def tallied(groups: Groups) -> Iterator[tuple[int, int, list[tuple[int, int, int]]]]:

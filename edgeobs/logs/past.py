@@ -25,12 +25,15 @@ class LinesPast:
     """
 
     def __init__(self) -> None:
-        self._renew()
+        self._past = Past()
+        self._places: dict[Resource, int] = {}
+        self._own = np.zeros(0, np.int64)  # by template + 1; 0: none yet
+        self._given = 0
 
     def add(self, sources: Sequence[Source], groups: Groups, span_ns: int) -> None:
         """Count lines, whose intervals are ``span_ns`` long: longer than ours tell of their beginning."""
         if len(self._places) + len(sources) + self._given + len(groups.many) >= 1 << _BITS:
-            self._renew()
+            self._past, self._places, self._own, self._given = Past(), {}, np.zeros(0, np.int64), 0
         places = [self._places.setdefault(each.resource, len(self._places)) for each in sources]
         key = np.array(places, np.int64)[groups.source] << _BELOW
         key |= self._own_of(groups.template) << _SEVERITY_BITS | groups.severity
@@ -65,12 +68,6 @@ class LinesPast:
         self._own[new] = self._given + 1 + np.arange(len(new))
         self._given += len(new)
         return self._own[at]
-
-    def _renew(self) -> None:
-        self._past = Past()
-        self._places: dict[Resource, int] = {}
-        self._own = np.zeros(0, np.int64)  # by template + 1; 0: none yet
-        self._given = 0
 
 
 def _counted(place: Resource, template: int, severity: int, workloads: Workloads) -> Counted:

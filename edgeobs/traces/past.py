@@ -1,8 +1,8 @@
 """Requests of late, the calls that they made and how long they took, for whoever asks what changed.
 
-A request is a span that enters its source: one without a parent, or whose parent is of another source. All are
-counted when they come, and those that turn out to be inside a request are taken off again when their parent has
-come. How long a span took without its children is known once nothing more of it will come.
+A request is a span that enters its source: one without a parent, or whose parent is of another source. All
+are counted when they come, and those that turn out to be inside a request are taken off again when their
+parent has come. How long a span took without its children is known once nothing more of it will come.
 """
 
 from collections.abc import Collection
@@ -15,7 +15,9 @@ from edgeobs.signals import SECOND, Int32s, Int64s, Resource
 from edgeobs.traces.join import Ended, Joined, ended
 from edgeobs.traces.units import Units
 
-_OLDEST_NS = 3600 * SECOND  # from the beginning of a span to its end, beyond which the beginning is not believed
+_OLDEST_NS = (
+    3600 * SECOND
+)  # from the beginning of a span to its end, beyond which the beginning is not believed
 _FEW = 16  # intervals: more are looked for
 _TEXT = 80  # characters of an operation
 _BIN_BITS = 7
