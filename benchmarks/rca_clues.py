@@ -13,6 +13,7 @@ from edgeobs.causes import Clue, Member, Settings
 from edgeobs.causes.happened import Span, happened
 from edgeobs.causes.merging import merged
 from edgeobs.signals import Floats, Resource
+from edgeobs.suspects import KNOWN_NS
 
 METRICS_NS = 5 * MINUTE
 """After the beginning: what metrics of a minute tell trails by one or two (as in `accuracy`)."""
@@ -52,7 +53,7 @@ def clues(
     detected = _metrics(recording, begin_ns, min(begin_ns + METRICS_NS, end_ns), settings)
     if troubles is None:
         return detected
-    changed = happened(counts.lines, counts.spans, begin_ns, end_ns, troubles, settings)
+    changed = happened(counts.lines, counts.spans, begin_ns, end_ns - KNOWN_NS, troubles, settings)
     return merged(detected, changed, settings)
 
 

@@ -1,17 +1,20 @@
 """Incidents of a recording that we find ourselves, looking at it as time goes by.
 
 A look sees what is known by then and no more. An incident is of one place, the likeliest cause of a look;
-where another is likelier at the next look, that is another incident.
+where another is likelier at the next look, that is another incident. While it is young its causes are looked
+for again, as a core does it: by all that is known since its first clue began.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from benchmarks.accuracy.data import DAY, MINUTE
 from benchmarks.rca_clues import METRICS_NS, Recording, clues
-from edgeobs.causes import Cause, Settings, rank
+from edgeobs.causes import Cause, Clue, Settings, rank
 from edgeobs.causes.happened import Span, calm
+from edgeobs.inquiry import YOUNG_NS
 from edgeobs.past import INTERVAL_NS
 from edgeobs.signals import Resource
 
@@ -28,7 +31,7 @@ class Incident:
     """Of one place, and what was told of it when it was clearest."""
 
     place: Resource
-    begin_ns: int  # of the window in which it was first seen
+    begin_ns: int  # when it is thought to have begun
     opened_ns: int
     hot_ns: int  # the last look that gave a reason
     causes: tuple[Cause, ...]
@@ -47,16 +50,33 @@ def incidents(recording: Recording, step_ns: int, settings: Settings) -> list[In
     for now in range(first, last + METRICS_NS, step_ns):
         told = clues(recording, now - WINDOW_NS, now, _troubles(recording, found, now), settings)
         causes = rank(told, recording.members, recording.counts.edges, settings)
-        if not causes or causes[0].score < threshold:
-            continue
-        live = [each for each in found if each.place == causes[0].place and now - each.hot_ns <= CALM_NS]
-        if not live:
-            found.append(Incident(causes[0].place, now - WINDOW_NS, now, now, causes))
-            continue
-        live[0].hot_ns = now
-        if causes[0].score > live[0].causes[0].score:
-            live[0].causes = causes
+        if causes and causes[0].score >= threshold:
+            live = [x for x in found if x.place == causes[0].place and now - x.hot_ns <= CALM_NS]
+            if live:
+                live[0].hot_ns = now
+            else:
+                found.append(Incident(causes[0].place, _onset(told, now, settings), now, now, causes))
+        for each in found:
+            if now - each.opened_ns <= YOUNG_NS:
+                causes = _again(recording, each, found, now, settings)
+                if causes and causes[0].score > each.causes[0].score:
+                    each.causes = causes
     return found
+
+
+def _onset(told: Sequence[Clue], now: int, settings: Settings) -> int:
+    """When it began: with the first of all clues, whose interval ended when it was told, as a core has it."""
+    strong = [clue.onset_ns - INTERVAL_NS for clue in told if clue.decades >= settings.floor]
+    return min(strong, default=now - WINDOW_NS)
+
+
+def _again(
+    recording: Recording, incident: Incident, found: Sequence[Incident], now: int, settings: Settings
+) -> tuple[Cause, ...]:
+    """The causes of an incident by all that is known by now since it began."""
+    troubles = [(each.begin_ns, each.hot_ns + 1) for each in found if each.begin_ns < incident.begin_ns]
+    told = clues(recording, incident.begin_ns, now, troubles, settings)
+    return rank(told, recording.members, recording.counts.edges, settings)
 
 
 def _troubles(recording: Recording, found: list[Incident], now: int) -> list[Span] | None:
