@@ -54,14 +54,17 @@ def incidents(recording: Recording, step_ns: int, settings: Settings) -> list[In
             live = [x for x in found if x.place == causes[0].place and now - x.hot_ns <= CALM_NS]
             if live:
                 live[0].hot_ns = now
+                live[0].causes = _clearer(live[0].causes, causes)
             else:
                 found.append(Incident(causes[0].place, _onset(told, now, settings), now, now, causes))
         for each in found:
             if now - each.opened_ns <= YOUNG_NS:
-                causes = _again(recording, each, found, now, settings)
-                if causes and causes[0].score > each.causes[0].score:
-                    each.causes = causes
+                each.causes = _clearer(each.causes, _again(recording, each, found, now, settings))
     return found
+
+
+def _clearer(known: tuple[Cause, ...], found: tuple[Cause, ...]) -> tuple[Cause, ...]:
+    return found if found and found[0].score > known[0].score else known
 
 
 def _onset(told: Sequence[Clue], now: int, settings: Settings) -> int:

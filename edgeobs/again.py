@@ -7,8 +7,6 @@ What a Collector in between has packed anew is not known again.
 
 from hashlib import blake2b
 
-import numpy as np
-
 from edgeobs.signals import SECOND, LogBatch, SpanBatch
 
 MOST = 16_384
@@ -47,15 +45,13 @@ def digest(batch: LogBatch | SpanBatch) -> bytes:
     if isinstance(batch, LogBatch):
         if not (batch.time_ns % SECOND).any():
             return b""
-        columns = batch.time_ns, batch.source, batch.first
         made = blake2b(batch.text, digest_size=16)
+        for column in (batch.time_ns, batch.source, batch.first):
+            made.update(column.tobytes())
     else:
         if not batch.span.all():
             return b""
-        columns = batch.start_ns, batch.source, batch.end_ns
-        made = blake2b(np.ascontiguousarray(batch.span).tobytes(), digest_size=16)
-        made.update(np.ascontiguousarray(batch.trace).tobytes())
-    for column in columns:
-        made.update(np.ascontiguousarray(column).tobytes())
+        made = blake2b(batch.span.tobytes(), digest_size=16)
+        made.update(batch.trace.tobytes())
     made.update(repr((batch.principal.id, batch.sources)).encode())
     return made.digest()

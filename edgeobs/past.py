@@ -5,6 +5,7 @@ Entries of the same thing and interval add up, so what comes late is simply one 
 over the oldest: that is all there is to forget, and the bound on memory.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -15,8 +16,10 @@ from edgeobs.signals import SECOND, Bools, Int64s, Resource
 
 INTERVAL_NS = 10 * SECOND
 
-MOST = 1 << 20
-"""Entries of a ring, of 20 bytes each; it grows to that as it is filled."""
+MOST, KEPT = 1 << 20, 540
+"""Entries of a ring, of 20 bytes each, at most; and intervals that are kept while there is room: half an hour
+of what is usual, beside an hour of what was not. Where thousands of things happen in each, it is fewer.
+"""
 
 PER_OCTAVE = 4
 """Bins of durations in a doubling."""
@@ -53,24 +56,33 @@ NOTHING = Tallies((), *(np.zeros(0, np.int64) for _ in range(5)))
 
 
 class Past:
-    """The ring. A key is of whoever adds it, and at least 0."""
+    """The ring. A key is of whoever adds it, and at least 0.
 
-    def __init__(self, most: int = MOST) -> None:
+    It grows while entries of the newest ``kept`` intervals are in its way, up to ``most`` entries.
+    """
+
+    def __init__(self, most: int = MOST, kept: int = KEPT) -> None:
         self.most = most
         self._interval = np.zeros(0, np.int64)
-        self._key = np.zeros(0, np.int64)  # -1: forgotten
-        self._count = np.zeros(0, np.int32)
-        self._added = 0
+        self._key = np.zeros(0, np.int64)  # −1: forgotten
+        self._many = np.zeros(0, np.int32)
+        self._used, self._next, self._added = 0, 0, 0
+        self._newest = -1
+        self._begun: deque[int] = deque(maxlen=kept)  # how much had been added by then
 
-    def add(self, interval: Int64s, key: Int64s, count: Int64s) -> None:
+    def add(self, interval: Int64s, key: Int64s, many: Int64s) -> None:
         """Things (n) that happened in intervals (their numbers since 1970)."""
         n = min(len(key), self.most)
         if n == 0:
             return
-        self._reserve(self._added + n)
-        at = (self._added + np.arange(n)) % self.most
-        self._interval[at], self._key[at], self._count[at] = interval[-n:], key[-n:], count[-n:]
-        self._added += n
+        if (last := int(interval.max())) > self._newest:
+            self._newest = last
+            self._begun.append(self._added)
+        self._reserve(n)
+        at = (self._next + np.arange(n)) % len(self._key)
+        self._interval[at], self._key[at], self._many[at] = interval[-n:], key[-n:], many[-n:]
+        self._next = (self._next + n) % len(self._key)
+        self._used, self._added = min(self._used + n, len(self._key)), self._added + n
 
     def forget(self, which: Bools) -> None:
         """Entries, as `keys` tells them, whose key will be another's."""
@@ -78,25 +90,30 @@ class Past:
 
     def keys(self) -> Int64s:
         """Of every entry, −1 where it was forgotten."""
-        return self._key[: min(self._added, self.most)]
+        return self._key[: self._used]
 
     def entries(self, which: Bools) -> tuple[Int64s, Int64s, Int64s]:
         """Intervals, keys and counts of those chosen, as `keys` tells them."""
         at = np.flatnonzero(which)
-        return self._interval[at], self._key[at], self._count[at].astype(np.int64)
+        return self._interval[at], self._key[at], self._many[at].astype(np.int64)
 
     def intervals(self) -> Int64s:
         """Numbers of all of which there is an entry, ascending."""
         return summed(self._interval[: len(self.keys())])[0]
 
-    def _reserve(self, rows: int) -> None:
-        have, rows = len(self._key), min(rows, self.most)
-        if rows <= have:
+    def _reserve(self, more: int) -> None:
+        """Make room, unless what would be written over is old enough to go."""
+        have = len(self._key)
+        whole = len(self._begun) == self._begun.maxlen
+        needed = min(self._used, self._added - self._begun[0] if whole else self._used)
+        if self._used + more <= have or (have and needed + more <= have) or have == self.most:
             return
-        more = min(room(have, rows), self.most) - have
-        self._interval = np.append(self._interval, np.zeros(more, np.int64))
-        self._key = np.append(self._key, np.zeros(more, np.int64))
-        self._count = np.append(self._count, np.zeros(more, np.int32))
+        size = min(room(have, needed + more), self.most)
+        order = (self._next - self._used + np.arange(self._used)) % max(have, 1)
+        self._interval = np.append(self._interval[order], np.zeros(size - self._used, np.int64))
+        self._key = np.append(self._key[order], np.zeros(size - self._used, np.int64))
+        self._many = np.append(self._many[order], np.zeros(size - self._used, np.int32))
+        self._next = self._used
 
 
 def bins(duration_ns: Int64s) -> Int64s:

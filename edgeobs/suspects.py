@@ -18,7 +18,7 @@ TOGETHER_NS = 120 * SECOND
 KNOWN_NS = 20 * SECOND
 """After so long nothing more comes of an interval: lines and spans are on their way, children wait."""
 
-MOST_CLUES, MOST_MEMBERS, MOST_COUNTED = 64, 2000, 200
+MOST_CLUES, MOST_MEMBERS, MOST_COUNTED = 64, 2000, 50
 _TOLD = 5
 _LINK = "span link time"
 

@@ -22,6 +22,7 @@ MOST = 20.0
 _PRIOR_BLOCKS = 4.0  # blocks that varied as chance has it, counted before any was seen
 _LEAST_SPREAD = 0.25  # what happens exactly once a request varies less than chance; believed down to here
 _ROUNDS, _PRIOR = 100, 0.5  # of learning rates, and requests' worth of belief that all operations are alike
+_ENOUGH = 1e-4  # of a rate, that a round changes no more
 _TINY = 1e-9  # a rate of what never happened
 
 
@@ -84,9 +85,11 @@ def due(count: Floats, parts: Floats, before: Bools) -> Floats:
     served = n.sum(axis=1)
     overall = np.maximum(k.sum(axis=1) / max(float(served.sum()), 1.0), _TINY)[:, None]
     rate = np.repeat(overall, len(parts), axis=1)
-    for _ in range(_ROUNDS):
+    for _ in range(_ROUNDS if len(parts) > 1 else 1):  # with one there is nothing to tell apart
         responsible = rate * (_over(k, rate @ n) @ n.T)
-        rate = (responsible + _PRIOR) / (served + _PRIOR / overall)
+        rate, before_it = (responsible + _PRIOR) / (served + _PRIOR / overall), rate
+        if np.all(np.abs(rate - before_it) <= _ENOUGH * rate):
+            break
     found: Floats = rate @ parts
     return found
 

@@ -7,7 +7,7 @@ import numpy as np
 from edgeobs.columns import grown
 from edgeobs.logs.counting import Groups
 from edgeobs.logs.workloads import Workloads
-from edgeobs.past import INTERVAL_NS, Counted, Past, Tallies, summed, tallies
+from edgeobs.past import INTERVAL_NS, Counted, Past, Tallies, tallies
 from edgeobs.signals import SEVERITIES, Int64s, Resource, Source
 
 _BITS = 24  # of the number of a template here; when they are used up, all is forgotten and begun anew
@@ -49,8 +49,10 @@ class LinesPast:
         numbers = {self._places[place]: place for place in places if place in self._places}
         template = {own: number - 1 for number, own in enumerate(self._own.tolist()) if own}
         key = self._past.keys()
-        which = np.isin(key >> _BELOW, np.array(list(numbers), np.int64))
-        things: Int64s = summed(key[which])[0]
+        wanted = np.zeros(len(self._places) + 1, np.bool_)
+        wanted[list(numbers)] = True
+        which = wanted[key >> _BELOW]
+        things: Int64s = np.unique(key[which])
         series = []
         for thing in things.tolist():
             own, severity = thing >> _SEVERITY_BITS & ((1 << _BITS) - 1), thing & ((1 << _SEVERITY_BITS) - 1)

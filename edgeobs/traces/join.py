@@ -7,7 +7,8 @@ import numpy as np
 from edgeobs.signals import Bools, Int8s, Int32s, Int64s, UInt64s
 from edgeobs.traces.window import Generation, Window
 
-_WIDTH = 6
+_WIDTH = 5
+_LOW = 0xFFFFFFFF  # where the operation stands in what is remembered; above it is who is told of
 _KIND_BITS = 3
 
 
@@ -98,7 +99,8 @@ def ended(generation: Generation) -> Ended:
     duration = facts[:, 3]
     own = np.where(duration >= 0, np.maximum(duration - inner, 0), -1)
     asked = generation.asked[: generation.used][real].astype(np.int64) - 1
-    return Ended(facts[:, 0], facts[:, 5], facts[:, 2], own, asked)
+    operation = (facts[:, 4] & _LOW).astype(np.uint32).view(np.int32).astype(np.int64)
+    return Ended(facts[:, 0], operation, facts[:, 2], own, asked)
 
 
 class Join:
@@ -137,17 +139,17 @@ class Join:
 
 def _facts(spans: Spans) -> Int64s:
     kind = spans.kind.astype(np.int64) | spans.failed.astype(np.int64) << _KIND_BITS
-    columns = [spans.source, kind, spans.start_ns, spans.duration_ns, spans.told, spans.operation]
-    return np.stack(columns, axis=1)
+    numbers = spans.told.astype(np.int64) << 32 | spans.operation.astype(np.int64) & _LOW
+    return np.stack([spans.source, kind, spans.start_ns, spans.duration_ns, numbers], axis=1)
 
 
 def _parents(facts: Int64s) -> Parents:
-    source, kind, start, duration, told, _ = facts.T
+    source, kind, start, duration, numbers = facts.T
     return Parents(
         source.astype(np.int32),
         (kind & ((1 << _KIND_BITS) - 1)).astype(np.int8),
         kind >> _KIND_BITS > 0,
         start,
         duration,
-        told.astype(np.int32),
+        (numbers >> 32).astype(np.int32),
     )

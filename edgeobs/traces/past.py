@@ -64,14 +64,15 @@ class SpansPast:
     def tallies(self, places: Collection[Resource]) -> Tallies:
         """Of these places."""
         keys, sources, operations = self._past.keys(), self.units.sources.keys, self.units.operations.keys
-        of = np.array([each is not None and each.resource in places for each in sources], np.bool_)
-        operation_of = np.array([each is not None and of[each.source] for each in operations], np.bool_)
-        thing, number, _ = _parts(keys)
-        which = keys >= 0
-        for has_source, wanted in ((False, operation_of), (True, of)):
-            mine = which & ((thing >= _Thing.CALLS) == has_source)
-            which[mine] = wanted[number[mine]]
-        things: Int64s = summed(keys[which] >> _BIN_BITS)[0]
+        of = [each is not None and each.resource in places for each in sources]
+        operation_of = [each is not None and of[each.source] for each in operations]
+        # one table for both: whose number is an operation's, and whose is a source's, and nobody at its end
+        wanted = np.array([*operation_of, *of, False], np.bool_)
+        number = keys >> _NUMBER_BITS + _BIN_BITS & ((1 << _NUMBER_BITS) - 1)
+        number[keys >= _FIRST_OF_SOURCES] += len(operations)
+        number[keys < 0] = -1
+        which = wanted[number]
+        things: Int64s = np.unique(keys[which] >> _BIN_BITS)
         series = [self._counted(each) for each in things.tolist()]
         return tallies(self._past, which, _BIN_BITS, series, things) if len(things) else NOTHING
 
@@ -131,6 +132,9 @@ class SpansPast:
         if thing == _Thing.CALLS:
             return Counted(place, "calls", f"calls of {callee}", worse=False, callee=callee)
         return Counted(place, "ways", f"slow ways to {callee}", worse=True, callee=callee)
+
+
+_FIRST_OF_SOURCES = int(_Thing.CALLS) << 2 * _NUMBER_BITS + _BIN_BITS
 
 
 def _parts(key: Int64s) -> tuple[Int64s, Int64s, Int64s]:

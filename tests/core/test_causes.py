@@ -114,7 +114,7 @@ def test_what_is_counted_of_a_request_lines_and_calls(broken_shop: tuple[Streams
 
 def test_a_ring_is_bounded_and_the_oldest_go_first() -> None:
     past = Past(most=1000)
-    for interval in range(50):
+    for interval in range(50):  # more than is kept, and more than there is room for
         past.add(np.full(100, interval), np.arange(100), np.full(100, interval + 1))
     assert past.intervals().tolist() == list(range(40, 50))
     when, _, many = past.entries(past.keys() == 7)
@@ -123,6 +123,19 @@ def test_a_ring_is_bounded_and_the_oldest_go_first() -> None:
     assert not (past.keys() == 7).any()
     past.add(np.arange(5000), np.arange(5000), np.ones(5000, np.int64))
     assert sorted(past.keys().tolist()) == list(range(4000, 5000))
+
+
+def test_a_ring_grows_no_further_than_what_is_kept_needs() -> None:
+    past, seen = Past(most=100_000, kept=5), []
+    for interval in range(3000):
+        many = 100 if interval == 2000 else 10
+        past.add(np.full(many, interval), np.arange(many), np.ones(many, np.int64))
+        seen.append(len(past.keys()))
+        kept = list(range(max(0, interval - 4), interval + 1))
+        assert past.intervals().tolist()[-len(kept) :] == kept
+        assert len(past.entries(past.keys() == 3)[0]) >= len(kept)
+    assert seen[1999] < 300, "a hundredth of all that came"
+    assert seen[-1] < 600
 
 
 def test_codes_far_apart_and_close_together_are_summed_alike() -> None:
