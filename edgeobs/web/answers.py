@@ -80,6 +80,7 @@ def node(published: reader.Node) -> Node:
         series=published.series,
         heard_s=seconds(published.heard_ns),
         incident_ids=published.incident_ids,
+        sends=published.sends,
     )
 
 

@@ -57,6 +57,9 @@ class Node(Model):
     """When it was last heard, on our clock."""
     incident_ids: tuple[str, ...]
     """Its incidents that are not resolved."""
+    sends: tuple[str, ...]
+    """Of ``metrics``, ``logs`` and ``spans`` what came within a day. Without metrics it has no heartbeat: it
+    is ``alive`` while anything came within ten minutes, then ``retired``, and never missed."""
 
 
 class Zone(Model):

@@ -24,6 +24,7 @@ class Node(NamedTuple):
     series: int
     heard_ns: int
     incident_ids: tuple[str, ...]  # open or ongoing, of the node itself
+    sends: tuple[str, ...] = ("metrics",)  # of metrics, logs, spans; without metrics it has no heartbeat
 
 
 @dataclass(frozen=True, slots=True)
