@@ -14,7 +14,7 @@ from edgeobs.keep import Keeper
 from edgeobs.pipeline import Pipeline
 from edgeobs.signals import SECOND, Counts, Heartbeat, Incident, Resource
 from edgeobs.telemetry import Histogram, exposition
-from edgeobs.web import Call, Node, Operation, Published, Said, Status, Zone, node_state, zone_state
+from edgeobs.web import Call, Hint, Node, Operation, Published, Said, Status, Zone, node_state, zone_state
 
 if TYPE_CHECKING:
     from edgeobs.engine import Engine
@@ -61,6 +61,7 @@ class Board:
         self.engine: Engine | None = None
         self._started_ns = clock()
         self._calls: tuple[Call, ...] = ()
+        self._hints: tuple[Hint, ...] = ()
         self._drawn_ns = 0  # when they were looked at last
         self._rate = (self._started_ns, 0, nan)  # since, scored then, samples a second before
         self._now = self._make(0, self._started_ns, ())
@@ -101,14 +102,15 @@ class Board:
         decisions = tuple(reversed(list(self._keeper.decisions)[-_SHOWN:]))
         return Published(
             version, now, zones, tuple(incidents), decisions, self._status(now), self._operations(),
-            self.words(), self._called(now),
+            self.words(), self._called(now), self._hints,
         )  # fmt: skip
 
     def _called(self, now: int) -> tuple[Call, ...]:
-        """The service graph; looked at anew every few seconds, since its intervals are longer still."""
+        """The service graph, and hints with it; looked at every few seconds: its intervals are longer still."""
         if not 0 <= now - self._drawn_ns < _GRAPH_NS:
             self._drawn_ns = now
             self._calls = tuple(calls(self._pipeline.services(now)["edges"][:_CALLS]))
+            self._hints = tuple(Hint(*each) for each in self._pipeline.streams.hints(now))
         return self._calls
 
     def _operations(self) -> tuple[Operation, ...]:

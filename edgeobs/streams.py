@@ -28,7 +28,7 @@ from edgeobs.signals import (
     SpanBatch,
     Told,
 )
-from edgeobs.traces import graph
+from edgeobs.traces import Hint, graph
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -60,6 +60,7 @@ class Traces(Protocol):
     def edges(self, now_ns: int) -> Sequence[Edge]: ...
     def surprising(self, series: Int32s, time_ns: Int64s) -> None: ...
     def exemplars(self, series: int) -> tuple[str, ...]: ...
+    def hints(self, now_ns: int) -> tuple[Hint, ...]: ...
 
 
 class Streams:
@@ -131,6 +132,11 @@ class Streams:
         if self.traces is None:
             return ()
         return self._ask("traces", partial(self.traces.edges, now_ns), ())
+
+    def hints(self, now_ns: int) -> tuple[Hint, ...]:
+        """Traces of late that are worth keeping, the newest first."""
+        self._now_ns = now_ns
+        return () if self.traces is None else self._ask("traces", partial(self.traces.hints, now_ns), ())
 
     def forget(self, ids: Int32s) -> None:
         """Series whose ids may be given to others."""

@@ -17,6 +17,7 @@ from edgeobs.traces.units import Family, Units
 _GRAPH_NS = 60 * SECOND  # what the graph shows
 _INTERVALS = 64
 _HINTS = 1000
+_HINTED_NS = 600 * SECOND  # how long a hint stands
 _NEW_NS = 600 * SECOND  # after a start, until an edge that was not seen before is news
 
 
@@ -48,11 +49,13 @@ class Seen:
                 self.renew()
                 self._hint([(unit, True)], end_ns)
 
-    def hints(self) -> tuple[Hint, ...]:
-        """Those found since this was last asked, the newest 1,000."""
-        found = tuple(self._hints)
-        self._hints.clear()
-        return found
+    def hints(self, now_ns: int) -> tuple[Hint, ...]:
+        """Those of the last ten minutes, each trace once, the newest first; at most 1,000."""
+        fresh = (each for each in reversed(self._hints) if now_ns - each.time_ns <= _HINTED_NS)
+        found: dict[str, Hint] = {}
+        for hint in fresh:
+            found.setdefault(hint.trace, hint)
+        return tuple(found.values())
 
     def edges(self, now_ns: int, quiet_ns: int) -> Sequence[Edge]:
         """The last minute that is known; nothing once that was ``quiet_ns`` ago."""
@@ -107,18 +110,21 @@ class Seen:
     def _hint(self, units: Sequence[tuple[int, bool]], end_ns: int) -> None:
         """Of units: surprising ones, or edges that are new."""
         candidates = [
-            Candidate(self._text(unit), *self.kept.shown(unit, end_ns), surprising, new=not surprising)
+            Candidate(
+                *self._text(unit), *self.kept.shown(unit, end_ns), surprising=surprising, new=not surprising
+            )
             for unit, surprising in units
         ]
         self._hints.extend(worth(candidates, end_ns))
 
-    def _text(self, unit: int) -> str:
-        """For people."""
+    def _text(self, unit: int) -> tuple[str, str, str]:
+        """What it is for people, its service, and its operation."""
         labels = dict(self.units.labels_of(unit))
         if unit % 4 >= Family.EDGE:
-            return f"{labels.get('caller', 'outside')} → {labels.get('callee', 'unknown')}"
-        name = self.units.name(self.units.source_of(unit))
-        return f"{name} {labels.get('operation', '')}" if unit % 4 == Family.OPERATION else name
+            callee = labels.get("callee", "unknown")
+            return f"{labels.get('caller', 'outside')} → {callee}", callee, ""
+        name, operation = self.units.name(self.units.source_of(unit)), labels.get("operation", "")
+        return (f"{name} {operation}" if unit % 4 == Family.OPERATION else name), name, operation
 
 
 def _without(found: Sketch, gone: Int64s) -> Sketch:

@@ -117,9 +117,9 @@ class Traces:
         unit = self.given.unit_of(series)
         return () if unit is None else self.kept.of(unit)
 
-    def hints(self) -> tuple[Hint, ...]:
-        """Traces worth keeping that were found since this was last asked; the newest 1,000."""
-        return self.seen.hints()
+    def hints(self, now_ns: int) -> tuple[Hint, ...]:
+        """Traces of the last ten minutes that are worth keeping, the newest first; at most 1,000."""
+        return self.seen.hints(now_ns)
 
     def edges(self, now_ns: int) -> Sequence[Edge]:
         """The service graph of the last minute that is known, pods and nodes of a service joined."""

@@ -11,6 +11,7 @@ from edgeobs import __version__
 from edgeobs.signals import IncidentState
 from edgeobs.web import answers, models
 from edgeobs.web.cached import as_json, cached
+from edgeobs.web.keep import keep_routes
 from edgeobs.web.late import late_routes
 from edgeobs.web.protect import Protect, read_token
 from edgeobs.web.reader import Archive, Desk, NodesTold, Reader
@@ -53,6 +54,7 @@ def web_app(
     app.add_middleware(Protect, token=token, allowed_hosts=settings.allowed_hosts)
     _api(app, reader)
     signal_routes(app, reader, archive)
+    keep_routes(app, reader)
     late_routes(app, told)
     speaking(app, reader, desk, token)
     _live(app, Streams(reader, settings, stopping))

@@ -92,6 +92,17 @@ class Call(NamedTuple):
     traces: tuple[str, ...] = ()  # ids, hex
 
 
+class Hint(NamedTuple):
+    """A trace worth keeping."""
+
+    trace: str  # id, 32 hex digits
+    reason: str  # "slow", "failed", "new edge"
+    what: str  # for people: of what
+    service: str
+    operation: str  # empty: of a service or an edge
+    time_ns: int  # end of the interval it was seen in
+
+
 class Step(NamedTuple):
     """One line of what was done, as the journal has it."""
 
@@ -214,6 +225,7 @@ class Published:
     operations: tuple[Operation, ...] = ()  # newest first, bounded
     words: tuple[Said, ...] = ()  # in force, of incidents
     calls: tuple[Call, ...] = ()  # the most surprising first, bounded
+    hints: tuple[Hint, ...] = ()  # of the last ten minutes, newest first, bounded
 
 
 class Reader(Protocol):

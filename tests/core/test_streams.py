@@ -30,6 +30,7 @@ from edgeobs.signals import (
     SpanBatch,
 )
 from edgeobs.streams import RECENT_NS, Arrays, Streams, both, both_scores, joined
+from edgeobs.traces import Hint
 
 SENDER = Principal(0, "loopback", None, 1000)
 NOW = 1_700_000_000 * SECOND
@@ -103,6 +104,10 @@ class Stage:
 
     def exemplars(self, series: int) -> tuple[str, ...]:
         return (f"{series:032x}",)
+
+    def hints(self, _: int) -> tuple[Hint, ...]:
+        self._may_fail()
+        return (Hint("f" * 32, "slow", "till POST", "till", "POST", 1),)
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def test_nothing_raises_and_nothing_is_lost_unsaid(story: list[tuple[SpanBatch, 
             points.series
         )
         bench.stage.surprising(points.series, points.time_ns)
-        bench.stage.hints()
+        bench.stage.hints(T0 + int(now * SECOND))
         graph(bench.stage.edges(T0 + int(now * SECOND)), {}, 6.0)
         again = Bench(small)
         again.stage.restore(bench.stage.state())
