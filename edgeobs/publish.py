@@ -106,7 +106,7 @@ class Board:
         )  # fmt: skip
 
     def _called(self, now: int) -> tuple[Call, ...]:
-        """The service graph, and hints with it; looked at every few seconds: its intervals are longer still."""
+        """The service graph, and hints with it; looked at every few seconds: intervals are longer."""
         if not 0 <= now - self._drawn_ns < _GRAPH_NS:
             self._drawn_ns = now
             self._calls = tuple(calls(self._pipeline.services(now)["edges"][:_CALLS]))
