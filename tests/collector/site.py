@@ -85,7 +85,8 @@ def agent(
     size = {} if queue_bytes is None else {"queue_size": queue_bytes}
     found["exporters"] = {name: _soon(**size) for name in QUEUES}
     found["service"]["pipelines"] = {
-        name: {"processors": ["memory_limiter", "resource"]} for name in ("logs", "metrics", "traces")
+        name: {"processors": ["memory_limiter", "resource", *["transform/lines"] * (name == "logs")]}
+        for name in ("logs", "metrics", "traces")
     }
     found["service"]["pipelines"]["metrics"]["receivers"] = list(metrics)
     return found
