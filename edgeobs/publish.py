@@ -110,7 +110,7 @@ class Board:
         if not 0 <= now - self._drawn_ns < _GRAPH_NS:
             self._drawn_ns = now
             self._calls = tuple(calls(self._pipeline.services(now)["edges"][:_CALLS]))
-            self._hints = tuple(Hint(*each) for each in self._pipeline.streams.hints(now))
+            self._hints = tuple(Hint(*each) for each in self._pipeline.hints(now))
         return self._calls
 
     def _operations(self) -> tuple[Operation, ...]:

@@ -18,6 +18,7 @@ class Hint(NamedTuple):
     service: str  # of an edge: who is called
     operation: str  # empty: of a service or an edge
     time_ns: int  # end of the interval it was seen in
+    score: float  # decades of that interval; 0: of a new edge, which is news whatever it shows
 
 
 class Candidate(NamedTuple):
@@ -28,7 +29,7 @@ class Candidate(NamedTuple):
     operation: str
     slow: str
     failed: str
-    surprising: bool  # a detector found its interval so
+    score: float  # decades, how surprising a detector found its interval; 0: nobody did
     new: bool  # an edge nobody has seen before
 
 
@@ -40,13 +41,13 @@ def worth(candidates: Iterable[Candidate], time_ns: int) -> tuple[Hint, ...]:
     found: dict[str, Hint] = {}
     for candidate in candidates:
         reasons = (
-            ("failed", candidate.failed if candidate.surprising else ""),
-            ("slow", candidate.slow if candidate.surprising else ""),
+            ("failed", candidate.failed if candidate.score > 0 else ""),
+            ("slow", candidate.slow if candidate.score > 0 else ""),
             ("new edge", candidate.slow if candidate.new else ""),
         )
         for reason, trace in reasons:
             if trace:
-                found.setdefault(trace, Hint(trace, reason, *candidate[:3], time_ns))
+                found.setdefault(trace, Hint(trace, reason, *candidate[:3], time_ns, candidate.score))
     return tuple(found.values())
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edgeobs.signals import SECOND, Edge, Int32s, Int64s
+from edgeobs.signals import SECOND, Edge, Floats, Int32s, Int64s
 from edgeobs.traces import sketch
 from edgeobs.traces.exemplars import Exemplars
 from edgeobs.traces.given import Given
@@ -38,23 +38,24 @@ class Seen:
         self.renew()
         new = found.unit[(found.unit % 4 == Family.EDGE) & ~self.given.was_told(found.unit)]
         if for_ns >= _NEW_NS:
-            self._hint([(unit, False) for unit in new.tolist()], end_ns)
+            self._hint([(unit, 0.0) for unit in new.tolist()], end_ns)
 
-    def surprising(self, series: Int32s, time_ns: Int64s) -> None:
+    def surprising(self, series: Int32s, time_ns: Int64s, score: Floats) -> None:
         """Keep the traces of these samples' intervals; ids that are not of a unit mean nothing."""
-        for number, end_ns in zip(series.tolist(), time_ns.tolist(), strict=True):
+        samples = zip(series.tolist(), time_ns.tolist(), score.tolist(), strict=True)
+        for number, end_ns, decades in samples:
             unit = self.given.unit_of(number)
             if unit is not None:
                 self.kept.keep(unit, reversed(self.kept.shown(unit, end_ns)))
                 self.renew()
-                self._hint([(unit, True)], end_ns)
+                self._hint([(unit, decades)], end_ns)
 
-    def hints(self, now_ns: int) -> tuple[Hint, ...]:
+    def hints(self, least: float, now_ns: int) -> tuple[Hint, ...]:
         """Those of the last ten minutes, each trace once, the newest first; at most 1,000."""
-        fresh = (each for each in reversed(self._hints) if now_ns - each.time_ns <= _HINTED_NS)
         found: dict[str, Hint] = {}
-        for hint in fresh:
-            found.setdefault(hint.trace, hint)
+        for hint in reversed(self._hints):
+            if now_ns - hint.time_ns <= _HINTED_NS and not 0 < hint.score < least:
+                found.setdefault(hint.trace, hint)
         return tuple(found.values())
 
     def edges(self, now_ns: int, quiet_ns: int) -> Sequence[Edge]:
@@ -107,13 +108,11 @@ class Seen:
             for k, ((caller, callee), units) in enumerate(alike.items())
         )
 
-    def _hint(self, units: Sequence[tuple[int, bool]], end_ns: int) -> None:
-        """Of units: surprising ones, or edges that are new."""
+    def _hint(self, units: Sequence[tuple[int, float]], end_ns: int) -> None:
+        """Of units and how surprising each is; 0: edges that are new."""
         candidates = [
-            Candidate(
-                *self._text(unit), *self.kept.shown(unit, end_ns), surprising=surprising, new=not surprising
-            )
-            for unit, surprising in units
+            Candidate(*self._text(unit), *self.kept.shown(unit, end_ns), score=score, new=not score)
+            for unit, score in units
         ]
         self._hints.extend(worth(candidates, end_ns))
 

@@ -236,10 +236,10 @@ class Inbox:
                 " sum(length(body)) OVER (ORDER BY rowid DESC) AS until FROM windows) WHERE until > ?)",
                 (self._keep_windows_bytes,),
             ).rowcount
-            db.execute(
+            old = db.execute(
                 "DELETE FROM peaks WHERE rowid <= (SELECT max(rowid) FROM peaks) - ?", (self._keep_peaks,)
-            )
-        for what, number in (("incident", gone), ("window", dropped)):
+            ).rowcount
+        for what, number in (("incident", gone), ("window", dropped), ("peak", old)):
             if number:
                 self.counts["edgeobs_uplink_forgotten_total", what] += number
 

@@ -108,13 +108,15 @@ def _with_windows(inbox: Inbox, found: Late) -> Incident:
 
 
 def _peaks(inbox: Inbox, found: Late) -> list[Peak]:
+    """Of each series the summaries of that time that were surprising, as one."""
     incident = found.incident
     first = min((each.onset_ns for each in incident.evidence), default=incident.opened_ns)
     last = incident.resolved_ns or incident.updated_ns
     rows = inbox.read(
-        "SELECT name, labels, unit, since_ns, until_ns, samples, mean, largest, score FROM peaks"
-        " WHERE node = ? AND until_ns BETWEEN ? AND ? AND since_ns <= ? ORDER BY score DESC, name, since_ns"
-        " LIMIT ?",
+        "SELECT name, labels, unit, min(since_ns), max(until_ns), sum(samples),"
+        " sum(mean * samples) / sum(samples), max(largest), max(score) AS score FROM peaks"
+        " WHERE node = ? AND until_ns BETWEEN ? AND ? AND since_ns <= ?"
+        " GROUP BY name, labels, unit ORDER BY score DESC, name, labels LIMIT ?",
         (found.node, first, last + _MOST_SUMMARY_NS, last, MOST_PEAKS),
     )
     return [read_peak(row) for row in rows]

@@ -32,6 +32,8 @@ class KeptTrace(Model):
     """Empty: of a service or an edge."""
     seen_s: Seconds
     """End of the interval in which it was seen."""
+    score: float
+    """Surprise of that interval, in decades; 0: of a new edge."""
 
 
 class KeptOperation(Model):
@@ -110,6 +112,7 @@ def kept(hints: Sequence[Hint]) -> Keep:
             service=each.service,
             operation=each.operation,
             seen_s=seconds(each.time_ns),
+            score=each.score,
         )
         for each in hints
     )

@@ -101,6 +101,7 @@ class Hint(NamedTuple):
     service: str
     operation: str  # empty: of a service or an edge
     time_ns: int  # end of the interval it was seen in
+    score: float  # decades of that interval; 0: of a new edge
 
 
 class Step(NamedTuple):

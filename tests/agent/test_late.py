@@ -170,12 +170,13 @@ def test_summaries_of_its_time_explain_it_and_calm_ones_do_not(core: Core) -> No
     core.now_ns = T0 + HOUR
     core.samples("summary", summary(9.9))
     core.incident(disk_incident())
-    for body in (summary(8.25), summary(2.0), summary(9.0, T0 - HOUR), summary(9.0, T0 + 9 * HOUR)):
+    again = summary(7.0, T0 + 61 * SECOND, 900.0)
+    for body in (summary(8.25), again, summary(2.0), summary(9.0, T0 - HOUR), summary(9.0, T0 + 9 * HOUR)):
         core.samples("summary", body)
     found = one(core.inbox, "edge-1", "inc-1")
     assert found is not None
     (peak,) = found[1]
-    assert (peak.score, peak.largest, peak.mean, peak.samples) == (8.25, 170.0, 7.5, 300)
+    assert (peak.score, peak.largest, peak.mean, peak.samples) == (8.25, 900.0, 7.5, 600)
     assert (peak.name, peak.labels) == ("disk_errors_total:rate", DISK.labels)
 
 

@@ -99,15 +99,15 @@ class Stage:
         self._may_fail()
         return self.graph
 
-    def surprising(self, series: Any, time_ns: Any) -> None:
+    def surprising(self, series: Any, time_ns: Any, _: Any) -> None:
         self.surprised += zip(series.tolist(), time_ns.tolist(), strict=True)
 
     def exemplars(self, series: int) -> tuple[str, ...]:
         return (f"{series:032x}",)
 
-    def hints(self, _: int) -> tuple[Hint, ...]:
+    def hints(self, least: float, _: int) -> tuple[Hint, ...]:
         self._may_fail()
-        return (Hint("f" * 32, "slow", "till POST", "till", "POST", 1),)
+        return (Hint("f" * 32, "slow", "till POST", "till", "POST", 1, least),)
 
 
 @pytest.fixture
@@ -305,8 +305,11 @@ def test_an_edge_stays_marked_for_a_minute(staged: Any) -> None:
     streams.surprising(np.array([duration]), np.array([site.now_ns]), np.array([6.5]), site.now_ns)
     streams.forget(np.array([duration], np.int32))
     assert not any(each["anomalous"] for each in site.pipeline.services(site.now_ns)["edges"])
+    (hint,) = site.pipeline.hints(site.now_ns)
+    assert hint.score == site.pipeline.incidents.settings.open_score - 1, "as an edge is marked"
     other.broken = True
     assert site.pipeline.services(site.now_ns) == {"services": [], "edges": []}
+    assert site.pipeline.hints(site.now_ns) == ()
 
 
 # -- signs of life

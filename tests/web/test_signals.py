@@ -127,7 +127,7 @@ def test_a_long_chain_is_no_recursion() -> None:
 
 
 def hint(number: int, service: str, operation: str = "", reason: str = "slow") -> Hint:
-    return Hint(f"{number:032x}", reason, f"{service} {operation}", service, operation, number * SECOND)
+    return Hint(f"{number:032x}", reason, f"{service} {operation}", service, operation, number * SECOND, 7.0)
 
 
 def test_what_is_worth_keeping_of_traces(canned: Any, serve: Serve) -> None:

@@ -144,7 +144,7 @@ function meta(incident) {
 function drawSummaries(box, summaries) {
   box.hidden = !summaries.length;
   box.replaceChildren(
-    h("p", {}, h("b", {}, "Summaries of that time"), ": the most surprising series, with the largest value of each interval"),
+    h("p", {}, h("b", {}, "Summaries of that time"), ": the most surprising series, each with its largest value and its highest score"),
     h("ul", {}, summaries.map((each) => h(
       "li",
       {},
