@@ -202,13 +202,16 @@ class Inbox:
         with self._explained():
             return self._db.execute(query, values).fetchall()
 
-    def windows(self, node: str, from_ns: int, to_ns: int, limit: int = 1000) -> list[bytes]:
+    def windows(
+        self, node: str, from_ns: int, to_ns: int, limit: int = 1000, most_bytes: int = 64 << 20
+    ) -> list[bytes]:
         """Raw windows that have samples of a span of time, oldest first: gzipped OTLP metrics requests."""
         with self._explained():
             rows = self._db.execute(
-                "SELECT body FROM windows WHERE node = ? AND last_ns >= ? AND first_ns <= ?"
-                " ORDER BY first_ns, rowid LIMIT ?",
-                (node, from_ns, to_ns, limit),
+                "SELECT body FROM windows WHERE rowid IN (SELECT rowid FROM (SELECT rowid, sum(length(body))"
+                " OVER (ORDER BY first_ns, rowid) AS upto FROM windows WHERE node = ? AND last_ns >= ?"
+                " AND first_ns <= ?) WHERE upto <= ?) ORDER BY first_ns, rowid LIMIT ?",
+                (node, from_ns, to_ns, most_bytes, limit),
             ).fetchall()
         return [row[0] for row in rows]
 

@@ -16,7 +16,7 @@ BEFORE_NS, AFTER_NS = 120 * SECOND, 900 * SECOND
 
 MOST_PEAKS = 20
 _MOST_WINDOWS = 400
-_MOST_BYTES = 4 << 20  # of one window, as it was before it was compressed
+_MOST_PACKED, _MOST_BYTES = 4 << 20, 16 << 20  # of all windows, compressed and before
 _MOST_SUMMARY_NS = 3600 * SECOND  # that one is about
 
 Ended = Literal["resolved", "unknown"]
@@ -95,11 +95,13 @@ def _with_windows(inbox: Inbox, found: Late) -> Incident:
         return incident
     onsets = [each.onset_ns for each in incident.evidence]
     first, last = min(onsets) - BEFORE_NS, max(onsets) + AFTER_NS
-    for body in inbox.windows(found.node, first, last, _MOST_WINDOWS):
+    left = _MOST_BYTES
+    for body in inbox.windows(found.node, first, last, _MOST_WINDOWS, _MOST_PACKED):
         try:
-            plain = decompress(body, "gzip", _MOST_BYTES)
+            plain = decompress(body, "gzip", left)
         except (Malformed, TooLarge):
             continue
+        left -= len(plain)
         for key, time_ns, value in samples(plain, series):
             if first <= time_ns <= last:
                 series[key].append((time_ns, value))

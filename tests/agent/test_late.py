@@ -166,6 +166,19 @@ def test_a_plot_goes_as_far_as_raw_windows_reach(core: Core) -> None:
     assert one(core.inbox, "edge-2", "inc-1") is None
 
 
+def test_windows_are_read_up_to_a_bound(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    core.now_ns = T0 + HOUR
+    core.incident(disk_incident())
+    for first in (0, 100, 200):
+        core.samples("window", raw(T0 + first * SECOND, 100))
+    one_body = len(core.inbox.windows("edge-1", T0, T0)[0])
+    assert len(core.inbox.windows("edge-1", 0, 1 << 62, most_bytes=int(2.5 * one_body))) == 2
+    monkeypatch.setattr("edgeobs.uplink.late._MOST_BYTES", int(1.5 * len(raw(T0, 100))))
+    found = one(core.inbox, "edge-1", "inc-1")
+    assert found is not None
+    assert len(found[0].incident.evidence[0].points) == 30 + 100
+
+
 def test_summaries_of_its_time_explain_it_and_calm_ones_do_not(core: Core) -> None:
     core.now_ns = T0 + HOUR
     core.samples("summary", summary(9.9))
