@@ -18,6 +18,7 @@ _GRAPH_NS = 60 * SECOND  # what the graph shows
 _INTERVALS = 64
 _HINTS = 1000
 _HINTED_NS = 600 * SECOND  # how long a hint stands
+_HINTED = 4.0  # decades that make one: of many series something of less is surprising at every look
 _NEW_NS = 600 * SECOND  # after a start, until an edge that was not seen before is news
 
 
@@ -48,7 +49,8 @@ class Seen:
             if unit is not None:
                 self.kept.keep(unit, reversed(self.kept.shown(unit, end_ns)))
                 self.renew()
-                self._hint([(unit, decades)], end_ns)
+                if decades >= _HINTED:
+                    self._hint([(unit, decades)], end_ns)
 
     def hints(self, least: float, now_ns: int) -> tuple[Hint, ...]:
         """Those of the last ten minutes, each trace once, the newest first; at most 1,000."""

@@ -84,6 +84,9 @@ def test_traces_of_surprising_intervals_are_kept_and_hinted_at_once() -> None:
     bench, series = busy()
     assert bench.stage.exemplars(series) == ()
     at = np.array([T0 + 10 * SECOND])
+    bench.stage.surprising(np.array([series], np.int32), at, np.array([3.9]))
+    assert bench.stage.exemplars(series) == (trace(7), trace(4))
+    assert bench.stage.hints(0.0, T0 + 30 * SECOND) == (), "what is usual among many takes no room"
     bench.stage.surprising(np.array([series], np.int32), at, np.array([6.5]))
     assert bench.stage.exemplars(series) == (trace(7), trace(4))
     now = T0 + 30 * SECOND
