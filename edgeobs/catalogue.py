@@ -39,7 +39,9 @@ METRICS: dict[str, Metric] = {
         "counter", "Spans refused: for a node the sender may not speak for, or invalid.", ("reason",)
     ),
     "edgeobs_log_lines_dropped_total": Metric(
-        "counter", "Log records counted in no series: too old, sent twice, no room for their sender.", ("reason",)
+        "counter",
+        "Log records counted in no series: too old, sent twice, no room for their sender.",
+        ("reason",),
     ),
     "edgeobs_log_lines_other_total": Metric(
         "counter", "Log records counted without a template because a bound was reached.", ("reason",)
@@ -181,6 +183,6 @@ METRICS: dict[str, Metric] = {
         "counter", "Sequences of nodes that never came: what their queues had to drop."
     ),
     "edgeobs_uplink_forgotten_total": Metric(
-        "counter", "Incidents and windows of nodes that the core let go of for want of room.", ("kind",)
+        "counter", "Incidents, windows and summaries' peaks of nodes let go of for want of room.", ("kind",)
     ),
 }
