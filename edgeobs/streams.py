@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeobs.again import Again, digest
 from edgeobs.detect.parts import Parts
 from edgeobs.hearing import LATE_NS, Hearing
 from edgeobs.logs import Template
@@ -81,14 +82,19 @@ class Streams:
 
     def __init__(self, logs: Logs | None, traces: Traces | None, parts: Parts) -> None:
         self.logs, self.traces, self.parts = logs, traces, parts
-        self.hearing = Hearing()
+        self.hearing, self._again = Hearing(), Again()
         self._recent: dict[int, tuple[float, int]] = {}  # series → decades of a moment ago, and when
         self._now_ns = 0
 
     def take(self, batch: LogBatch | SpanBatch, now_ns: int) -> None:
-        """What one request brought."""
+        """What one request brought, unless it brought it before."""
         self._now_ns = now_ns
         self.hearing.hear(batch, now_ns)
+        if not self._again.is_new(mark := digest(batch), now_ns):
+            what = "log_lines" if isinstance(batch, LogBatch) else "spans"
+            self.parts.counts[f"edgeobs_{what}_dropped_total", "duplicate"] += len(batch.source)
+            return
+        self._again.remember(mark, now_ns)
         if isinstance(batch, LogBatch):
             if self.logs is not None:
                 self._ask("logs", partial(self.logs.take, batch, now_ns), None)

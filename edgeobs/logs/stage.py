@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeobs.again import Again, digest
 from edgeobs.columns import occurrences
 from edgeobs.logs import kept
 from edgeobs.logs.body import Lines, lines
@@ -70,7 +69,7 @@ class Logs:
         self._counting = Counting(settings, counts, admit)
         self._evidence = Evidence(settings)
         self._workloads = Workloads(settings, self._forget_templates, self._evidence.left)
-        self._past, self._again = LinesPast(), Again()
+        self._past = LinesPast()
         self._tick = 0  # number of the interval that we are in; 0: none yet
         self._looked_ns = 0
         self._places: set[Resource] = set()  # that sent lines in this tick
@@ -79,10 +78,7 @@ class Logs:
     def take(self, batch: LogBatch, now_ns: int) -> None:
         """Take in the lines of one request."""
         self._roll(now_ns)
-        n, mark = len(batch.source), digest(batch)
-        if not self._again.is_new(mark, now_ns):
-            self.counts[_DROPPED, "duplicate"] += n
-            n = 0
+        n = len(batch.source)
         if n == 0:
             return
         found = lines(batch, self.settings.line_bytes, self.counts)
@@ -98,7 +94,6 @@ class Logs:
         recent = when > now_ns - int(self.settings.too_old_s * SECOND)
         self.counts[_DROPPED, "too_old"] += int(n - np.count_nonzero(recent))
         self._count(batch, np.flatnonzero(recent), when, template, severity, now_ns)
-        self._again.remember(mark, now_ns)
 
     def close(self, now_ns: int) -> Closed:
         """What is over: samples of intervals, and signs since the last call."""

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeobs.again import Again, digest
 from edgeobs.past import Tallies
 from edgeobs.series import SeriesTable
 from edgeobs.signals import (
@@ -81,7 +80,7 @@ class Traces:
         self.offset = Offsets(self.units, self.clocks, admit)
         self.kept = Exemplars(settings.exemplars)
         self.seen = Seen(self.units, self.given, self.kept, self.interval_ns)
-        self._past, self._again = SpansPast(self.units), Again()
+        self._past = SpansPast(self.units)
         self._calling = Calling(self.units, self.clocks, self.wait_ns, counts)
         self._pending: list[Spans] = []
         self._pending_spans = 0
@@ -92,11 +91,6 @@ class Traces:
         if not len(batch.span):
             return
         self._began_ns = self._began_ns or now_ns
-        mark = digest(batch)
-        if not self._again.is_new(mark, now_ns):
-            self.counts["edgeobs_spans_dropped_total", "duplicate"] += len(batch.span)
-            return
-        self._again.remember(mark, now_ns)
         spans = settled(batch, self.units.resolve(batch, now_ns), self.settings, now_ns, self.counts)
         self._pending.append(spans)
         self._pending_spans += len(spans.key)

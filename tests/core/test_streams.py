@@ -104,7 +104,7 @@ class Stage:
         self._may_fail()
         return NOTHING
 
-    def surprising(self, series: Any, time_ns: Any) -> None:
+    def surprising(self, series: Any, time_ns: Any, _: Any) -> None:
         self.surprised += zip(series.tolist(), time_ns.tolist(), strict=True)
 
     def exemplars(self, series: int) -> tuple[str, ...]:
