@@ -27,17 +27,15 @@ class Inquiry:
     def note(self, changed: Iterable[Incident]) -> None:
         """These changed."""
         for each in changed:
-            known = self._told.pop(each.id, None)
             if each.state != "resolved":
+                self._told.pop(each.id, None)
                 self._told[each.id] = each
                 self._due[each.id] = None
-            elif known is not None:
-                self._asked_ns.pop(each.id, None)
+            elif each.id in self._told:
+                self._drop(each.id)
                 self._former.append(each)
         while len(self._told) > MOST_TOLD:
-            gone = next(iter(self._told))
-            self._asked_ns.pop(gone, None)
-            del self._told[gone]
+            self._drop(next(iter(self._told)))
 
     def due(self, now_ns: int) -> list[Incident]:
         """Whose causes to look for now; they count as looked for."""
@@ -45,13 +43,11 @@ class Inquiry:
             young = now_ns - self._told[name].opened_ns < YOUNG_NS
             if young and now_ns - asked_ns >= AGAIN_NS:
                 self._due.setdefault(name)
-        found = []
-        for name in list(self._due)[:AT_ONCE]:
+        found = list(self._due)[:AT_ONCE]
+        for name in found:
             del self._due[name]
-            if (one := self._told.get(name)) is not None:
-                self._asked_ns[name] = now_ns
-                found.append(one)
-        return found
+            self._asked_ns[name] = now_ns
+        return [self._told[name] for name in found]
 
     def told(self) -> list[Incident]:
         """Those that are not resolved."""
@@ -60,3 +56,8 @@ class Inquiry:
     def former(self, now_ns: int) -> list[Incident]:
         """Those resolved of late."""
         return [each for each in self._former if now_ns - each.resolved_ns < FORMER_NS]
+
+    def _drop(self, name: str) -> None:
+        del self._told[name]
+        self._due.pop(name, None)
+        self._asked_ns.pop(name, None)
