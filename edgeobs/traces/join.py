@@ -4,10 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgeobs.signals import Bools, Int8s, Int32s, Int64s, UInt64s
+from edgeobs.signals import SECOND, Bools, Int8s, Int32s, Int64s, UInt64s
 from edgeobs.traces.window import Generation, Window
 
 _WIDTH = 5
+_LONGEST_NS = 3600 * SECOND  # a span that took longer is not believed
 _LOW = 0xFFFFFFFF  # where the operation stands in what is remembered; above it is who is told of
 _KIND_BITS = 3
 
@@ -97,7 +98,7 @@ def ended(generation: Generation) -> Ended:
     real = inner >= 0
     facts, inner = generation.facts[: generation.used][real], inner[real]
     duration = facts[:, 3]
-    own = np.where(duration >= 0, np.maximum(duration - inner, 0), -1)
+    own = np.where((duration >= 0) & (duration < _LONGEST_NS), np.maximum(duration - inner, 0), -1)
     asked = generation.asked[: generation.used][real].astype(np.int64) - 1
     operation = (facts[:, 4] & _LOW).astype(np.uint32).view(np.int32).astype(np.int64)
     return Ended(facts[:, 0], operation, facts[:, 2], own, asked)

@@ -18,7 +18,6 @@ from edgeobs.traces.units import Units
 _OLDEST_NS = (
     3600 * SECOND
 )  # from the beginning of a span to its end, beyond which the beginning is not believed
-_FEW = 16  # intervals: more are looked for
 _TEXT = 80  # characters of an operation
 _BIN_BITS = 7
 _NUMBER_BITS = 20  # of a source or an operation
@@ -96,24 +95,23 @@ class SpansPast:
         weight: Int64s | None = None,
     ) -> None:
         """Count things by interval: codes are packed, so that they are counted without being sorted."""
+        known = number >= 0
+        if not known.all():
+            began, number = began[known], number[known]
+            other, took, weight = (None if each is None else each[known] for each in (other, took, weight))
         if not len(began):
             return
         wide = 1 if other is None else int(other.max()) + 1
         code = number.astype(np.int64)
         code = code if other is None else code * wide + other
         code = code if took is None else code << _BIN_BITS | took
-        first, last = int(began.min()), int(began.max())
-        few = last - first < _FEW
-        for interval in range(first, last + 1) if few else np.unique(began).tolist():
-            here = slice(None) if first == last else began == interval
-            found, many = summed(code[here], None if weight is None else weight[here])
-            if took is not None:
-                found, bin_ = found >> _BIN_BITS, found & ((1 << _BIN_BITS) - 1)
-            caller, callee = (found, 0) if other is None else np.divmod(found, wide)
-            key = ((int(thing) << _NUMBER_BITS | caller) << _NUMBER_BITS | callee) << _BIN_BITS
-            key = key if took is None else key | bin_
-            known = caller >= 0
-            self._past.add(np.full(np.count_nonzero(known), interval), key[known], many[known])
+        first, size = int(began.min()), int(code.max()) + 1
+        found, many = summed((began - first) * size + code, weight)
+        after, code = np.divmod(found, size)
+        bin_ = 0 if took is None else code & ((1 << _BIN_BITS) - 1)
+        caller, callee = np.divmod(code if took is None else code >> _BIN_BITS, wide)
+        key = ((int(thing) << _NUMBER_BITS | caller) << _NUMBER_BITS | callee) << _BIN_BITS | bin_
+        self._past.add(first + after, key, many)
 
     def _counted(self, key: int) -> Counted | None:
         thing = _Thing(key >> 2 * _NUMBER_BITS)
@@ -146,5 +144,5 @@ def _parts(key: Int64s) -> tuple[Int64s, Int64s, Int64s]:
 
 def _began(start_ns: Int64s, when_ns: Int64s) -> Int64s:
     """The number of the interval in which a span began; in which it ended, where that is not known."""
-    known = (start_ns > 0) & (when_ns - start_ns < _OLDEST_NS)
+    known = (start_ns > 0) & (start_ns <= when_ns) & (when_ns - start_ns < _OLDEST_NS)
     return np.where(known, start_ns, when_ns) // INTERVAL_NS

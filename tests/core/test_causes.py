@@ -112,6 +112,23 @@ def test_what_is_counted_of_a_request_lines_and_calls(broken_shop: tuple[Streams
     assert [each.series for each in streams.tallies([Resource(pod="nobody")])] == [(), ()]
 
 
+def test_spans_with_absurd_beginnings_are_counted_when_they_ended() -> None:
+    stage = traces.Bench().stage
+    absurd = [2**62, 1, traces.T0 - 7200 * SECOND, 0, traces.T0 + 10**9]
+    batch = traces.batch([traces.Span("cart", "x", n + 1, trace=n + 1) for n in range(len(absurd))])
+    stage.take(replace(batch, start_ns=np.array(absurd)), NOW)
+    for second in range(1, 60):
+        stage.take(
+            traces.batch([traces.Span("cart", "x", second + 100, trace=second + 100)]), NOW + second * SECOND
+        )
+        stage.close(NOW + second * SECOND)
+    found = stage.tallies([traces.source("cart").resource])
+    assert set(found.interval.tolist()) == {NOW // INTERVAL_NS}
+    assert found.many[found.row == [each.what for each in found.series].index("requests")].sum() == 59 + len(
+        absurd
+    )
+
+
 def test_a_ring_is_bounded_and_the_oldest_go_first() -> None:
     past = Past(most=1000)
     for interval in range(50):  # more than is kept, and more than there is room for
