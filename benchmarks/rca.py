@@ -21,12 +21,12 @@ import numpy as np
 from benchmarks.accuracy.causes import LEAST_PAST
 from benchmarks.accuracy.data import MINUTE, Fault, NoDataError
 from benchmarks.measure import Measure
-from benchmarks.rca_clues import COUNTS_NS, Recording, clues, record
-from benchmarks.rca_counts import INTERVAL_NS
-from benchmarks.rca_data import DAYS, load
+from benchmarks.rca_clues import Recording, clues, record
+from benchmarks.rca_data import DAYS, Day, load
 from benchmarks.rca_found import Incident, incidents
 from edgeobs.causes import Cause, Clue, Settings, rank
-from edgeobs.signals import SECOND, Bools
+from edgeobs.causes.happened import Span
+from edgeobs.signals import SECOND
 
 PUBLISHED = {"TrainTicket": 0.867, "OnlineBoutique": 0.929}
 FLOOR = 0.36
@@ -34,6 +34,8 @@ FLOOR = 0.36
 STEP_NS, QUICK_STEP_NS = 30 * SECOND, 2 * MINUTE
 AFTER_NS = 5 * MINUTE
 """An incident is a fault's if it is open at any time so long after it."""
+LASTS_NS = 3 * MINUTE
+"""About so long Nezha's faults last."""
 NOWHERE = 1_000_000
 _END = 1 << 62
 
@@ -84,7 +86,7 @@ def judge(recording: Recording, step_ns: int, settings: Settings | None = None) 
     ranks: dict[str, list[int]] = {way: [] for way in ways}
     strict, first = [], []
     for fault in faults:
-        told = clues(recording, fault.time_ns, _END, _calm(recording, fault), settings)
+        told = clues(recording, fault.time_ns, _END, _earlier(day, fault), settings)
         for way, ranking in ways.items():
             ranks[way].append(_rank(ranking(told), fault.node))
         causes = rank(told, recording.members, recording.counts.edges, settings)
@@ -110,14 +112,9 @@ def _known(recording: Recording, fault: Fault) -> bool:
     return bool(np.sum(pod.time_ns <= fault.time_ns) >= LEAST_PAST)
 
 
-def _calm(recording: Recording, fault: Fault) -> Bools:
-    """Intervals in which no earlier fault was."""
-    begins = recording.counts.begins_ns
-    calm = np.ones(len(begins), np.bool_)
-    for each in recording.day.faults:
-        if each.time_ns < fault.time_ns:
-            calm &= (begins + INTERVAL_NS <= each.time_ns) | (begins >= each.time_ns + COUNTS_NS)
-    return calm
+def _earlier(day: Day, fault: Fault) -> list[Span]:
+    """When earlier faults were."""
+    return [(each.time_ns, each.time_ns + LASTS_NS) for each in day.faults if each.time_ns < fault.time_ns]
 
 
 def _ways(recording: Recording, settings: Settings) -> dict[str, Ranking]:

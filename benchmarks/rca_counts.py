@@ -1,48 +1,43 @@
-"""A recording's logs and spans, counted once in intervals of ten seconds.
+"""A recording's logs and spans through the stages that a core has, which count them.
 
-Templates are those of `edgeobs.logs`. Spans are counted here, in columns of polars: requests by operation,
-calls between services, and spans by what they took less what their children took.
+They come as they would: every few seconds what was logged and what ended since, in one request each.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import polars as pl
 
 from benchmarks.rca_data import Day, service
 from edgeobs.causes import Member
-from edgeobs.causes.changes import Counted
-from edgeobs.logs.book import Book
-from edgeobs.logs.mask import Words
-from edgeobs.logs.miner import Miner
-from edgeobs.logs.settings import Settings
-from edgeobs.logs.words import Levels
-from edgeobs.signals import SECOND, SEVERITIES, Edge, Floats, Int64s, Resource
+from edgeobs.ingest.intern import Interner
+from edgeobs.logs import Logs
+from edgeobs.logs import Settings as LogSettings
+from edgeobs.past import INTERVAL_NS, NOTHING, Tallies
+from edgeobs.series import SeriesTable
+from edgeobs.signals import SECOND, Edge, Int32s, Int64s, LogBatch, Principal, Resource, Source, SpanBatch
+from edgeobs.traces import Settings as TraceSettings
+from edgeobs.traces import Traces
 
-INTERVAL_NS = 10 * SECOND
-PER_OCTAVE = 4
-"""Bins of durations in a doubling."""
-_BINS, _SHORTEST_NS = 120, 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """S series over B intervals, or by duration as well."""
-
-    series: list[Counted]
-    count: Floats  # [S, B], or [S, B, D]
+REQUEST_NS = 5 * SECOND
+_WHO = Principal(0, "benchmark", None, 1_000_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What logs and spans of a day tell; B = 0 where there are none."""
+    """What logs and spans of a day tell; nothing where there are none."""
 
-    begins_ns: Int64s  # [B]: the intervals in which any request began
-    requests: dict[Resource, Floats]  # by member, [its operations, B]
-    asked: dict[Resource, Floats]  # by member, [the services that it calls, B]
-    tables: list[Table]
+    lines: Tallies
+    spans: Tallies
     edges: list[Edge]
+
+    @property
+    def begins_ns(self) -> Int64s:
+        """[B]: when the intervals of which spans tell begin."""
+        return self.spans.intervals * INTERVAL_NS
 
 
 def place(day: Day, pod: str) -> Resource:
@@ -58,153 +53,76 @@ def members(day: Day) -> list[Member]:
 def counts(day: Day) -> Counts:
     """Count everything; of a day without logs and spans who calls whom is all."""
     if day.logs is None or day.spans is None:
-        edges = [Edge(caller, callee, 0.0, 0.0, 0.0, 0.0, ()) for caller, callee in day.calls]
-        return Counts(np.zeros(0, np.int64), {}, {}, [], edges)
-    spans = _related(day.spans)
-    ticks = spans["tick"].unique().sort()
-    columns = pl.DataFrame({"tick": ticks, "column": np.arange(len(ticks))})
-    spans = spans.join(columns, on="tick", maintain_order="left")
-    logs = _mined(day.logs).join(columns, on="tick", maintain_order="left")
-    entries = spans.filter(pl.col("entry"))
-    wide = len(ticks)
-    keys, found = _grid(entries, ["pod", "name"], wide)
-    requests = {place(day, pod): found[(keys["pod"] == pod).to_numpy()] for pod in keys["pod"].unique()}
-    calls = _calls(day, entries, wide)
-    asked = {
-        at: calls.count[[i for i, series in enumerate(calls.series) if series.place == at]]
-        for at in {series.place for series in calls.series}
-    }
-    return Counts(
-        ticks.to_numpy() * INTERVAL_NS,
-        requests,
-        asked,
-        [
-            _lines(day, logs, wide),
-            calls,
-            _own(day, spans.filter(~pl.col("waits")), wide),
-            _waits(day, spans.filter(pl.col("waits")), wide),
-        ],
-        _edges(entries, wide),
-    )
+        return Counts(NOTHING, NOTHING, [Edge(a, b, 0.0, 0.0, 0.0, 0.0, ()) for a, b in day.calls])
+    sources = {pod: _source(day, pod) for pod in sorted({*day.logs["pod"], *day.spans["pod"]})}
+    table = SeriesTable(1_000_000)
+    admit = Interner(table).admit
+    logs = Logs(table, LogSettings(), Counter(), admit)
+    traces = Traces(table, TraceSettings(), Counter(), admit)
+    for now, lines, spans in _requests(day.logs, day.spans):
+        logs.take(_lines(lines, sources), now)
+        traces.take(_spans(spans, sources), now)
+        logs.close(now)
+        traces.close(now)
+    for _ in range(8):  # until nothing more of a span is waited for
+        now += REQUEST_NS
+        traces.close(now)
+    places = {each.resource for each in sources.values()}
+    counted = traces.tallies(places)
+    return Counts(logs.tallies(places), counted, _edges(counted))
 
 
-def _related(spans: pl.DataFrame) -> pl.DataFrame:
-    """Spans with whose request they begin, whom they wait for, and what they took without their children."""
-    took = pl.col("end_ns") - pl.col("start_ns")
-    parents = spans.select(pl.col("span").alias("parent"), pl.col("pod").alias("caller"))
-    spans = spans.join(parents, on="parent", how="left", maintain_order="left")
-    foreign = pl.col("caller").is_not_null() & (pl.col("caller") != pl.col("pod"))
-    inner = spans.group_by(pl.col("parent").alias("span")).agg(
-        took.sum().alias("inner_ns"),
-        foreign.any().alias("waits"),
-        pl.col("pod").filter(foreign).first().alias("callee"),
-    )
-    return spans.join(inner, on="span", how="left", maintain_order="left").select(
-        "pod", "name", "caller", "callee",
-        tick=pl.col("start_ns") // INTERVAL_NS,
-        entry=pl.col("caller").is_null() | foreign,
-        waits=pl.col("waits").fill_null(value=False),
-        own_ns=(took - pl.col("inner_ns").fill_null(0)).clip(0),
+def _source(day: Day, pod: str) -> Source:
+    return Source((("k8s.pod.name", pod), ("service.name", service(pod))), place(day, pod))
+
+
+def _requests(logs: pl.DataFrame, spans: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame, pl.DataFrame]]:
+    """When they come, and the lines and spans of each."""
+    of_logs = _parts(logs, "time_ns")
+    of_spans = _parts(spans.sort("end_ns", maintain_order=True), "end_ns")
+    for number in sorted({*of_logs, *of_spans}):
+        nothing = logs.head(0), spans.head(0)
+        yield (
+            (number + 1) * REQUEST_NS,
+            of_logs.get(number, nothing[0]),
+            of_spans.get(number, nothing[1]),
+        )
+
+
+def _parts(table: pl.DataFrame, time: str) -> dict[int, pl.DataFrame]:
+    parts = table.with_columns(request=pl.col(time) // REQUEST_NS).partition_by("request", as_dict=True)
+    return {int(number): part for (number,), part in parts.items()}
+
+
+def _lines(part: pl.DataFrame, sources: dict[str, Source]) -> LogBatch:
+    raw = [line.encode() for line in part["line"]]
+    n, (which, source) = len(raw), _which(part["pod"], sources)
+    return LogBatch(
+        _WHO, which, source, part["time_ns"].to_numpy(), np.zeros(n, np.int8), b"".join(raw),
+        np.array([0, *accumulate(map(len, raw))], np.int64), np.zeros((n, 2), np.uint64),
     )  # fmt: skip
 
 
-def _mined(logs: pl.DataFrame) -> pl.DataFrame:
-    """Template and severity of every line, in order of time, a miner a workload."""
-    settings = Settings()
-    book, words, levels = Book(settings.templates), Words(), Levels()
-    parts = []
-    names = {pod: service(pod) for pod in logs["pod"].unique()}
-    by_service = logs.with_columns(service=pl.col("pod").replace_strict(names))
-    for owner, ((_,), part) in enumerate(by_service.group_by("service", maintain_order=True)):
-        miner = Miner(owner, book, words, levels, settings, lambda _: None)
-        code = np.array(miner.mine([line.encode() for line in part["line"]], 0))
-        texts = [" ".join(miner.tree.words[number]) for number in sorted(miner.tree.words)]
-        known = dict(zip(sorted(miner.tree.words), texts, strict=True))
-        parts.append(
-            part.select(
-                "pod",
-                tick=pl.col("time_ns") // INTERVAL_NS,
-                severity=pl.Series([SEVERITIES[each & 7] if each >= 0 else "" for each in code]),
-                template=pl.Series([known.get(each >> 3, "other") for each in code]),
-            )
-        )
-    return pl.concat(parts)
+def _spans(part: pl.DataFrame, sources: dict[str, Source]) -> SpanBatch:
+    n, (which, source) = len(part), _which(part["pod"], sources)
+    names = part["name"].unique(maintain_order=True).to_list()
+    number = {name: k for k, name in enumerate(names)}
+    trace, span = part["trace"].hash().to_numpy(), part["span"].hash().to_numpy()
+    parent = np.where((part["parent"] == "root").to_numpy(), np.uint64(0), part["parent"].hash().to_numpy())
+    return SpanBatch(
+        _WHO, which, tuple(names), source, np.array([number[name] for name in part["name"]], np.int32),
+        np.full(n, -1, np.int32), np.zeros(n, np.int8), np.zeros(n, np.bool_), part["start_ns"].to_numpy(),
+        part["end_ns"].to_numpy(), np.stack([np.zeros(n, np.uint64), trace], axis=1), span, parent,
+    )  # fmt: skip
 
 
-def _lines(day: Day, logs: pl.DataFrame, wide: int) -> Table:
-    keys, count = _grid(logs.drop_nulls("column"), ["pod", "severity", "template"], wide)
-    series = [
-        Counted(
-            place(day, pod), "log", f"{severity or 'other'} lines “{_cut(template)}”",
-            severity in {"warn", "error", "fatal"},
-        )
-        for pod, severity, template in keys.iter_rows()
-    ]  # fmt: skip
-    return Table(series, count)
+def _which(pods: pl.Series, sources: dict[str, Source]) -> tuple[tuple[Source, ...], Int32s]:
+    names = pods.unique(maintain_order=True).to_list()
+    number = {name: k for k, name in enumerate(names)}
+    return tuple(sources[name] for name in names), np.array([number[pod] for pod in pods], np.int32)
 
 
-def _calls(day: Day, entries: pl.DataFrame, wide: int) -> Table:
-    calls = entries.filter(pl.col("caller").is_not_null())
-    keys, count = _grid(calls, ["caller", "pod"], wide)
-    pairs = list(keys.iter_rows())
-    series = [
-        Counted(place(day, caller), "trace", f"calls of {service(pod)}", worse=False) for caller, pod in pairs
-    ]
-    return Table(series, count)
-
-
-def _own(day: Day, spans: pl.DataFrame, wide: int) -> Table:
-    keys, count = _histogram(spans, ["pod", "name"], wide)
-    series = [
-        Counted(place(day, pod), "trace", f"slow spans {_cut(name)}", worse=True)
-        for pod, name in keys.iter_rows()
-    ]
-    return Table(series, count)
-
-
-def _waits(day: Day, spans: pl.DataFrame, wide: int) -> Table:
-    keys, count = _histogram(spans, ["pod", "callee"], wide)
-    series = [
-        Counted(
-            place(day, pod), "trace", f"slow ways to {service(callee)}", worse=True, callee=service(callee)
-        )
-        for pod, callee in keys.iter_rows()
-    ]
-    return Table(series, count)
-
-
-def _edges(entries: pl.DataFrame, wide: int) -> list[Edge]:
-    seconds = wide * INTERVAL_NS / SECOND
-    calls = (
-        entries.filter(pl.col("caller").is_not_null()).group_by("caller", "pod").len().sort("caller", "pod")
-    )
-    return [
-        Edge(service(caller), service(pod), n / seconds, 0.0, 0.0, 0.0, ())
-        for caller, pod, n in calls.iter_rows()
-    ]
-
-
-def _grid(table: pl.DataFrame, keys: Sequence[str], wide: int) -> tuple[pl.DataFrame, Floats]:
-    """The distinct keys in order, and how often each occurs in each interval."""
-    distinct, row = _rows(table, keys)
-    count = np.bincount(row * wide + table["column"].to_numpy(), minlength=len(distinct) * wide)
-    return distinct, count.reshape(-1, wide).astype(np.float64)
-
-
-def _histogram(spans: pl.DataFrame, keys: Sequence[str], wide: int) -> tuple[pl.DataFrame, Floats]:
-    distinct, row = _rows(spans, keys)
-    octaves = np.log2(np.maximum(spans["own_ns"].to_numpy(), _SHORTEST_NS) / _SHORTEST_NS)
-    bins = np.minimum(octaves * PER_OCTAVE, _BINS - 1).astype(np.int64)
-    flat = (row * wide + spans["column"].to_numpy()) * _BINS + bins
-    count = np.bincount(flat, minlength=len(distinct) * wide * _BINS)
-    return distinct, count.reshape(-1, wide, _BINS).astype(np.float64)
-
-
-def _rows(table: pl.DataFrame, keys: Sequence[str]) -> tuple[pl.DataFrame, Int64s]:
-    distinct = table.select(keys).unique().sort(keys)
-    joined = table.select(keys).join(distinct.with_row_index("row"), on=list(keys), maintain_order="left")
-    return distinct, joined["row"].cast(pl.Int64).to_numpy()
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 80 else f"{text[:79]}…"
+def _edges(spans: Tallies) -> list[Edge]:
+    """Who called whom at any time of the day."""
+    calls = {(each.place.workload, each.callee) for each in spans.series if each.what == "calls"}
+    return [Edge(caller, callee, 0.0, 0.0, 0.0, 0.0, ()) for caller, callee in sorted(calls)]

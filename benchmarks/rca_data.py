@@ -32,7 +32,7 @@ class Day:
     faults: list[Fault]
     calls: list[tuple[str, str]]  # caller, callee: services, where a file tells
     logs: pl.DataFrame | None  # time_ns, pod, line
-    spans: pl.DataFrame | None  # start_ns, end_ns, pod, name, span, parent
+    spans: pl.DataFrame | None  # start_ns, end_ns, pod, name, span, parent, trace
 
 
 def load(data: Path, name: str) -> Day:
@@ -140,4 +140,5 @@ def _spans(file: Path) -> pl.DataFrame:
         pl.col("OperationName").alias("name"),
         pl.col("SpanID").alias("span"),
         pl.col("ParentID").alias("parent"),
+        pl.col("TraceID").alias("trace"),
     ).sort("start_ns", maintain_order=True)  # fmt: skip

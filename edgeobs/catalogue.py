@@ -39,7 +39,9 @@ METRICS: dict[str, Metric] = {
         "counter", "Spans refused: for a node the sender may not speak for, or invalid.", ("reason",)
     ),
     "edgeobs_log_lines_dropped_total": Metric(
-        "counter", "Log records counted in no series: too old, no room for their sender.", ("reason",)
+        "counter",
+        "Log records counted in no series: too old, sent twice, no room for their sender.",
+        ("reason",),
     ),
     "edgeobs_log_lines_other_total": Metric(
         "counter", "Log records counted without a template because a bound was reached.", ("reason",)

@@ -13,6 +13,7 @@ from edgeobs.detect.absence import Heartbeats
 from edgeobs.features import Features
 from edgeobs.incidents import Incidents
 from edgeobs.incidents.promise import LEAST, opening
+from edgeobs.inquiry import Inquiry
 from edgeobs.remediate import (
     ClusterView,
     FleetView,
@@ -42,7 +43,7 @@ from edgeobs.signals import (
     SpanBatch,
 )
 from edgeobs.streams import Streams, both, both_scores
-from edgeobs.suspects import suspects
+from edgeobs.suspects import Counting, suspects
 from edgeobs.traces import Hint
 
 Arrays = dict[str, NDArray[Any]]
@@ -51,8 +52,6 @@ _T = TypeVar("_T")
 _HEARTBEATS = "heartbeats"  # as a part that may fail
 _FADE = 0.8  # of a node's score on the page, at every look
 MOVES_WORK = frozenset({"reschedule", "drain", "release", "failover", "playbook"})
-_TOLD = 1000  # incidents remembered beside which a new one is looked at
-_SUSPECTED = 2  # incidents whose causes are looked for at one look; further ones wait for the next
 _SELDOM = 1.0  # log₁₀ of the seconds between samples of logs and spans
 EXPIRY_NS = 30 * SECOND
 """Time between two looks for series that went idle."""
@@ -118,8 +117,7 @@ class Pipeline:
         self._again: list[ExternalAlert] = []
         self._looked_ns = 0
         self._expired_ns = 0
-        self._told: dict[str, Incident] = {}  # by id, as they last changed
-        self._unasked: dict[str, None] = {}  # ids of those whose causes were not looked for since
+        self._inquiry = Inquiry()
 
     def step(
         self,
@@ -309,22 +307,16 @@ class Pipeline:
 
         A few at each look, so that no decision waits for it. A part that may fail alone.
         """
-        for each in changed:
-            self._told.pop(each.id, None)
-            if each.state != "resolved":
-                self._told[each.id] = each
-                self._unasked[each.id] = None
-        while len(self._told) > _TOLD:
-            del self._told[next(iter(self._told))]
-        if not (looks and self._unasked):
+        self._inquiry.note(changed)
+        due = self._inquiry.due(now_ns) if looks else ()
+        if not due:
             return
-        others, edges = list(self._told.values()), self.streams.edges(now_ns)
-        for name in list(self._unasked)[:_SUSPECTED]:
-            del self._unasked[name]
-            if (one := self._told.get(name)) is not None:
-                find = partial(suspects, one, others, self.streams.hearing.running, edges)
-                found = self.detection.parts.ask("causes", now_ns, find, one.suspects)
-                self.incidents.suspect(one.place, found)
+        others, former = self._inquiry.told(), self._inquiry.former(now_ns)
+        edges, counting = self.streams.edges(now_ns), Counting(self.streams.tallies, former, now_ns)
+        for one in due:
+            find = partial(suspects, one, others, self.streams.hearing.running, edges, counting)
+            found = self.detection.parts.ask("causes", now_ns, find, one.suspects)
+            self.incidents.suspect(one.place, found)
 
     def _counted(self, signs: Sequence[Sign]) -> Sequence[Sign]:
         for sign in signs:

@@ -1,16 +1,18 @@
 """Logs and spans in the pipeline: parts that may fail without stopping the others, and each other."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeobs.again import Again, digest
 from edgeobs.detect.parts import Parts
 from edgeobs.hearing import LATE_NS, Hearing
 from edgeobs.logs import Template
 from edgeobs.logs.logql import logql
+from edgeobs.past import NOTHING, Tallies
 from edgeobs.signals import (
     SECOND,
     Batch,
@@ -23,6 +25,7 @@ from edgeobs.signals import (
     Labels,
     LogBatch,
     Points,
+    Resource,
     Scores,
     Source,
     SpanBatch,
@@ -47,6 +50,7 @@ class Logs(Protocol):
     def state(self) -> Arrays: ...
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None: ...
     def template(self, ident: str) -> Template | None: ...
+    def tallies(self, places: Collection[Resource]) -> Tallies: ...
 
 
 class Traces(Protocol):
@@ -60,6 +64,7 @@ class Traces(Protocol):
     def edges(self, now_ns: int) -> Sequence[Edge]: ...
     def surprising(self, series: Int32s, time_ns: Int64s, score: Floats) -> None: ...
     def exemplars(self, series: int) -> tuple[str, ...]: ...
+    def tallies(self, places: Collection[Resource]) -> Tallies: ...
     def hints(self, least: float, now_ns: int) -> tuple[Hint, ...]: ...
 
 
@@ -77,14 +82,19 @@ class Streams:
 
     def __init__(self, logs: Logs | None, traces: Traces | None, parts: Parts) -> None:
         self.logs, self.traces, self.parts = logs, traces, parts
-        self.hearing = Hearing()
+        self.hearing, self._again = Hearing(), Again()
         self._recent: dict[int, tuple[float, int]] = {}  # series → decades of a moment ago, and when
         self._now_ns = 0
 
     def take(self, batch: LogBatch | SpanBatch, now_ns: int) -> None:
-        """What one request brought."""
+        """What one request brought, unless it brought it before."""
         self._now_ns = now_ns
         self.hearing.hear(batch, now_ns)
+        if not self._again.is_new(mark := digest(batch), now_ns):
+            what = "log_lines" if isinstance(batch, LogBatch) else "spans"
+            self.parts.counts[f"edgeobs_{what}_dropped_total", "duplicate"] += len(batch.source)
+            return
+        self._again.remember(mark, now_ns)
         if isinstance(batch, LogBatch):
             if self.logs is not None:
                 self._ask("logs", partial(self.logs.take, batch, now_ns), None)
@@ -132,6 +142,13 @@ class Streams:
         if self.traces is None:
             return ()
         return self._ask("traces", partial(self.traces.edges, now_ns), ())
+
+    def tallies(self, places: Collection[Resource]) -> tuple[Tallies, Tallies]:
+        """How often what happened of late at places: lines, and spans."""
+        logs, traces = self.logs, self.traces
+        lines = NOTHING if logs is None else self._ask("logs", partial(logs.tallies, places), NOTHING)
+        spans = NOTHING if traces is None else self._ask("traces", partial(traces.tallies, places), NOTHING)
+        return lines, spans
 
     def hints(self, least: float, now_ns: int) -> tuple[Hint, ...]:
         """Traces of late that are worth keeping, the newest first; ``least`` as of `services`."""

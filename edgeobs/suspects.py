@@ -1,17 +1,35 @@
-"""What is likely to have caused an incident: its evidence, and that of others then, as clues for `causes`."""
+"""What is likely to have caused an incident: its evidence, that of others then, and what logs and traces
+count, as clues for `causes`.
+"""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from edgeobs.causes import Clue, Member, Settings, rank
+from edgeobs.causes.happened import Span, happened
+from edgeobs.causes.merging import merged
 from edgeobs.causes.model import Signal
+from edgeobs.past import INTERVAL_NS, Tallies
 from edgeobs.signals import SECOND, Edge, Evidence, Incident, Resource, Suspect
 
 TOGETHER_NS = 120 * SECOND
 """Evidence that began this close to an incident's own may have the same cause."""
 
-MOST_CLUES, MOST_MEMBERS = 64, 2000
+KNOWN_NS = 20 * SECOND
+"""After so long nothing more comes of an interval: lines and spans are on their way, children wait."""
+
+MOST_CLUES, MOST_MEMBERS, MOST_COUNTED = 64, 2000, 50
 _TOLD = 5
 _LINK = "span link time"
+
+
+class Counting(NamedTuple):
+    """What logs and traces count, for who asks."""
+
+    tallies: Callable[[Collection[Resource]], tuple[Tallies, Tallies]]
+    """Of these places: lines, and spans."""
+    former: Sequence[Incident]  # resolved within the last hour: what was then is not usual
+    now_ns: int
 
 
 def suspects(
@@ -19,6 +37,7 @@ def suspects(
     others: Iterable[Incident],
     running: Mapping[Resource, str],
     edges: Sequence[Edge],
+    counts: Counting | None = None,
     settings: Settings | None = None,
 ) -> tuple[Suspect, ...]:
     """The likeliest causes of an incident, the likeliest first.
@@ -31,6 +50,8 @@ def suspects(
         What runs, down to the pod → its service. What suffers together is told from what does not.
     edges
         Who calls whom.
+    counts
+        None: the evidence is all there is.
 
     """
     cluster = incident.place.cluster
@@ -38,16 +59,54 @@ def suspects(
     by_service = _by_service(running)
     about = _about(incident, running, edges)
     first = min((each.onset_ns for each in incident.evidence), default=0)
-    clues = [clue(each, incident.place, by_service) for each in incident.evidence]
-    for other in others:
-        if other.id != incident.id and _joined(other.place, incident.place, running, about):
-            near = (each for each in other.evidence if abs(each.onset_ns - first) <= TOGETHER_NS)
-            clues += [clue(each, other.place, by_service) for each in near]
+    joined = [
+        each
+        for each in (*others, *(counts.former if counts else ()))
+        if each.id != incident.id and _joined(each.place, incident.place, running, about)
+    ]
+    near = [
+        (each, other.place)
+        for other in joined
+        for each in other.evidence
+        if abs(each.onset_ns - first) <= TOGETHER_NS
+    ]
+    told = [(each, incident.place) for each in incident.evidence] + near
+    clues = [clue(each, place, by_service) for each, place in told]
+    if counts is not None and told:
+        begin = min(each.onset_ns for each, _ in told)
+        places = _counted(clues, running, about)
+        clues = merged(clues, _changes(counts, places, begin, joined, settings), settings)
     clues = sorted(clues, key=lambda each: -each.decades)[:MOST_CLUES]
     members = {**dict.fromkeys((each.place for each in clues if each.place.node), ""), **running}
-    told = [Member(place, name) for place, name in members.items() if _runs(place)][:MOST_MEMBERS]
-    found = rank(clues, told, edges, settings)[:_TOLD]
+    known = [Member(place, name) for place, name in members.items() if _runs(place)][:MOST_MEMBERS]
+    found = rank(clues, known, edges, settings)[:_TOLD]
     return tuple(Suspect(each.kind, each.name(), each.place, each.share, each.reason) for each in found)
+
+
+def _counted(clues: Sequence[Clue], running: Mapping[Resource, str], about: set[str]) -> list[Resource]:
+    """Whose counts are looked at: whom clues are of first, then who runs the services that it is about."""
+    places = [each.place for each in sorted(clues, key=lambda each: -each.decades) if _runs(each.place)]
+    places += sorted(place for place, name in running.items() if name in about)
+    return list(dict.fromkeys(places))[:MOST_COUNTED]
+
+
+def _changes(
+    counts: Counting,
+    places: Collection[Resource],
+    onset_ns: int,
+    others: Sequence[Incident],
+    settings: Settings | None,
+) -> list[Clue]:
+    """What changed in the counts of places. Evidence is of samples, which end when they are told."""
+    lines, spans = counts.tallies(places)
+    troubles = [_span(each) for each in others if each.evidence]
+    end_ns = counts.now_ns - KNOWN_NS
+    return happened(lines, spans, onset_ns - INTERVAL_NS, end_ns, troubles, settings)
+
+
+def _span(incident: Incident) -> Span:
+    """From its first evidence to its last."""
+    return min(each.onset_ns for each in incident.evidence), max(each.last_ns for each in incident.evidence)
 
 
 def _about(incident: Incident, running: Mapping[Resource, str], edges: Sequence[Edge]) -> set[str]:

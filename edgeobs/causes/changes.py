@@ -1,25 +1,15 @@
-"""Counts of logs and traces around an incident → clues."""
+"""Series that count something around an incident → clues of those that changed."""
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from edgeobs.causes.contrast import Contrast, contrast
 from edgeobs.causes.model import Clue, Signal
 from edgeobs.causes.settings import Settings
-from edgeobs.signals import SECOND, Bools, Floats, Int64s, Resource
-
-
-class Counted(NamedTuple):
-    """What a series counts."""
-
-    place: Resource
-    signal: Signal
-    text: str  # what is counted, in the plural: "error lines of …"
-    worse: bool  # more of it is worse, and fewer are no harm: errors, slow requests
-    callee: str = ""  # as of `Clue`
+from edgeobs.past import Counted
+from edgeobs.signals import SECOND, Bools, Floats, Int64s
 
 
 def usual(time_ns: Int64s, calm: Bools, begin_ns: int, settings: Settings) -> Bools:
@@ -73,7 +63,9 @@ def changes(
         left = float(decades[row]) - float(np.log10(looks[each.place]))
         if left > 0:
             onset = int(begins_ns[seen.first[row]])
-            found.append(Clue(each.place, each.signal, _text(each, seen, row), onset, left, each.callee))
+            callee = each.callee if each.what == "ways" else ""
+            signal: Signal = "log" if each.what == "lines" else "trace"
+            found.append(Clue(each.place, signal, _text(each, seen, row), onset, left, callee))
     return found
 
 

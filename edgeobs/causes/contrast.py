@@ -22,6 +22,7 @@ MOST = 20.0
 _PRIOR_BLOCKS = 4.0  # blocks that varied as chance has it, counted before any was seen
 _LEAST_SPREAD = 0.25  # what happens exactly once a request varies less than chance; believed down to here
 _ROUNDS, _PRIOR = 100, 0.5  # of learning rates, and requests' worth of belief that all operations are alike
+_ENOUGH = 1e-4  # of a rate, that a round changes no more
 _TINY = 1e-9  # a rate of what never happened
 
 
@@ -84,33 +85,31 @@ def due(count: Floats, parts: Floats, before: Bools) -> Floats:
     served = n.sum(axis=1)
     overall = np.maximum(k.sum(axis=1) / max(float(served.sum()), 1.0), _TINY)[:, None]
     rate = np.repeat(overall, len(parts), axis=1)
-    for _ in range(_ROUNDS):
+    for _ in range(_ROUNDS if len(parts) > 1 else 1):  # with one there is nothing to tell apart
         responsible = rate * (_over(k, rate @ n) @ n.T)
-        rate = (responsible + _PRIOR) / (served + _PRIOR / overall)
+        rate, before_it = (responsible + _PRIOR) / (served + _PRIOR / overall), rate
+        if np.all(np.abs(rate - before_it) <= _ENOUGH * rate):
+            break
     found: Floats = rate @ parts
     return found
 
 
-def slow(histogram: Floats, before: Bools, share: float, margin: int) -> tuple[Floats, Floats]:
-    """How many requests of each interval were slow, and out of how many: [S, B] twice.
+def slow(usual: Floats, share: float, margin: int) -> Int64s:
+    """The first bin of durations that is slow, of each series: [S]; of one without a past none, so D or more.
 
     Parameters
     ----------
-    histogram
-        [S, B, D], ≥ 0: requests by duration, in D bins that ascend.
-    before
-        [B]: the intervals that tell what is usual.
+    usual
+        [S, D], ≥ 0: requests by duration when nothing was wrong, in D bins that ascend.
     share, margin
-        The highest bins that together held at most this share of what was before are unusual; slow is what
-        lies so many bins above the lowest of these, so that a table that grows is no incident.
+        The highest bins that together held at most this share are unusual; slow is what lies so many bins
+        above the lowest of these, so that a table that grows is no incident.
 
     """
-    usual = histogram[:, before].sum(axis=1)
     above = np.cumsum(usual[:, ::-1], axis=1)[:, ::-1]
     rare = above <= share * above[:, :1]
-    first = np.where(rare.any(axis=1), np.argmax(rare, axis=1), histogram.shape[2]) + margin
-    high = np.arange(histogram.shape[2]) >= first[:, None]
-    return (histogram * high[:, None, :]).sum(axis=2), histogram.sum(axis=2)
+    first: Int64s = np.where(rare.any(axis=1) & (above[:, 0] > 0), np.argmax(rare, axis=1), usual.shape[1])
+    return first + margin
 
 
 def _decades(k0: Floats, n0: Floats, k1: Floats, n1: Floats) -> Floats:

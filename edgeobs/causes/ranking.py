@@ -9,14 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from edgeobs.causes.blame import Blame, blames, joined
+from edgeobs.causes.blame import blames, joined
 from edgeobs.causes.links import sides
 from edgeobs.causes.model import Cause, Clue, Kind, Member
 from edgeobs.causes.settings import Settings
+from edgeobs.causes.wholes import Blames, Whole, kind_of, wholes
 from edgeobs.causes.words import Told, reason
 from edgeobs.signals import Edge, Resource
-
-Blames = dict[Resource, Blame]
 
 
 class Candidate(NamedTuple):
@@ -55,10 +54,10 @@ def rank(
     strong = [clue for clue in (*own, *ways) if clue.decades >= settings.floor]
     first = min((clue.onset_ns for clue in strong), default=0)
     found = blames(members, own, edges, first, settings)
-    wholes = _wholes(found, strong, first, settings)
+    around = wholes(found, strong, first, settings)
     candidates = [
-        *_pods(found, wholes, first),
-        *(_group(each, found, first, settings) for each in wholes),
+        *_pods(found, around, first),
+        *(_group(each, found, first, settings) for each in around),
         *_links(ways, first, settings),
     ]
     return _compared([each for each in candidates if each.score > 0], settings)
@@ -70,73 +69,16 @@ def _asked(clues: Sequence[Clue], settings: Settings) -> Settings:
     return replace(settings, floor=min(settings.floor, strongest / 2))
 
 
-class Whole(NamedTuple):
-    """A workload of several pods, a node or a zone."""
-
-    kind: Kind
-    place: Resource
-    members: tuple[Resource, ...]
-    ill: tuple[Resource, ...]  # of these
-    seen: tuple[Resource, ...]  # of these, those that what they call does not explain
-    own: tuple[Clue, ...]  # of itself, the strongest first
-    kept: float  # decades of these that its members do not account for
-
-
-def _wholes(found: Blames, strong: Sequence[Clue], first_ns: int, settings: Settings) -> list[Whole]:
-    """What is unlike itself as a whole is so for a member that is more so: as a caller for what it calls."""
-    groups: dict[tuple[Kind, Resource], list[Resource]] = {}
-    for place in found:
-        for kind, whole in _around(place):
-            groups.setdefault((kind, whole), []).append(place)
-    news: dict[Resource, list[Clue]] = {}
-    for clue in sorted(strong, key=lambda clue: (-clue.decades, clue.onset_ns, clue.text)):
-        if clue.place not in found and not clue.callee:
-            groups.setdefault(_kind(clue.place), [])
-            news.setdefault(clue.place, []).append(clue)
-    wholes = []
-    for (kind, whole), places in groups.items():
-        ill = tuple(place for place in places if found[place].own > 0)
-        own = tuple(news.get(whole, ()))
-        kept = joined(own, first_ns, settings)
-        if ill and kept:
-            worst = max(found[place].own for place in ill)
-            given, every = kept * worst / (worst + kept), sum(found[place].own for place in ill)
-            for place in ill:
-                found[place].total += given * found[place].own / every
-            kept -= given
-        seen = tuple(place for place in ill if not found[place].explained)
-        if own or len(seen) > 1:
-            wholes.append(Whole(kind, whole, tuple(places), ill, seen, own, kept))
-    return wholes
-
-
-def _around(place: Resource) -> Iterable[tuple[Kind, Resource]]:
-    if place.pod and place.workload:
-        yield "workload", Resource(place.cluster, "", "", place.namespace, place.workload)
-    if place.node:
-        yield "node", place.place()
-    if place.zone:
-        yield "zone", Resource(place.cluster, place.zone)
-
-
-def _kind(place: Resource) -> tuple[Kind, Resource]:
-    if place.pod:
-        return "pod", place
-    if place.workload:
-        return "workload", place
-    return ("node" if place.node else "zone"), place
-
-
-def _pods(found: Blames, wholes: Sequence[Whole], first_ns: int) -> Iterable[Candidate]:
+def _pods(found: Blames, around: Sequence[Whole], first_ns: int) -> Iterable[Candidate]:
     for place, blame in found.items():
         if blame.own > 0:
             told = Told(
                 after_ns=min(clue.onset_ns for clue in blame.clues) - first_ns,
                 callers=_most(blame.givers),
                 callees=_most(blame.takers),
-                wholes=tuple(each.place for each in wholes if each.own and place in each.ill),
+                wholes=tuple(each.place for each in around if place in each.explained_by),
             )
-            yield Candidate(_kind(place)[0], place, blame.total, tuple(blame.clues), told)
+            yield Candidate(kind_of(place)[0], place, blame.total, tuple(blame.clues), told)
 
 
 def _most(decades: Mapping[Resource, float]) -> tuple[Resource, ...]:
@@ -153,7 +95,7 @@ def _group(whole: Whole, found: Blames, first_ns: int, settings: Settings) -> Ca
         theirs = [clue for place in witnesses for clue in found[place].clues]
         clues += sorted(theirs, key=lambda clue: (-clue.decades, clue.onset_ns, clue.text))
     after = min(clue.onset_ns for clue in clues) - first_ns
-    told = Told(after_ns=after, ill=witnesses, of=len(whole.members))
+    told = Told(after_ns=after, ill=witnesses, of=len(whole.members), wholes=whole.explains)
     return Candidate(whole.kind, whole.place, score, tuple(clues), told)
 
 

@@ -40,6 +40,9 @@ class Settings:
     memory: Annotated[int, Ge(6), Le(100_000)] = 180
     """Intervals, the latest calm ones, that tell what is usual: half an hour, of ten seconds each."""
 
+    changes_s: Annotated[float, Ge(10), Le(3600)] = 180.0
+    """Seconds after something began that are compared with what was usual."""
+
     slow_share: Annotated[float, Gt(0), Lt(1)] = 0.05
     """Share of requests that are unusually long when nothing is wrong."""
 

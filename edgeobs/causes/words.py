@@ -15,9 +15,7 @@ class Told(NamedTuple):
     after_ns: int = 0  # from the first clue of all to its first
     callers: tuple[Resource, ...] = ()  # who passed blame on to it, most first
     callees: tuple[Resource, ...] = ()  # to whom it passed blame on
-    wholes: tuple[
-        Resource, ...
-    ] = ()  # the workload, node or zone that it is part of and that is unlike itself
+    wholes: tuple[Resource, ...] = ()  # what it is part of, or what is part of it, that it explains
     ill: tuple[Resource, ...] = ()  # of a workload, node or zone: its members that suffer
     of: int = 0  # its members in all
 

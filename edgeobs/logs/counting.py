@@ -211,19 +211,30 @@ class Counting:
                 self._drop(pod, key)
 
 
-def tallied(
-    source: Int32s, interval: Int64s, template: Int64s, severity: Int8s
-) -> Iterator[tuple[int, int, list[tuple[int, int, int]]]]:
-    """Rows counted: for each source and interval (template, severity, how many had both)."""
+class Groups(NamedTuple):
+    """Lines that are alike, counted; sorted by source and interval."""
+
+    source: Int64s
+    interval: Int64s
+    template: Int64s  # −1: none
+    severity: Int64s
+    many: Int64s
+
+
+def grouped(source: Int32s, interval: Int64s, template: Int64s, severity: Int8s) -> Groups:
+    """Rows counted."""
     columns = np.stack([source, interval, template, severity]).astype(np.int64)
     columns = columns[:, np.lexsort(columns[::-1])]
     starts = _begins(columns)
-    many = np.diff(np.r_[starts, columns.shape[1]])
-    groups = columns[:, starts]
-    runs = _begins(groups[:2])
-    for begin, end in pairwise([*runs.tolist(), groups.shape[1]]):
-        told = groups[2, begin:end].tolist(), groups[3, begin:end].tolist(), many[begin:end].tolist()
-        yield int(groups[0, begin]), int(groups[1, begin]), list(zip(*told, strict=True))
+    return Groups._make([*columns[:, starts], np.diff(np.r_[starts, columns.shape[1]])])
+
+
+def tallied(groups: Groups) -> Iterator[tuple[int, int, list[tuple[int, int, int]]]]:
+    """For each source and interval (template, severity, how many had both)."""
+    runs = _begins(np.stack(groups[:2]))
+    for begin, end in pairwise([*runs.tolist(), len(groups.many)]):
+        told = (column[begin:end].tolist() for column in groups[2:])
+        yield int(groups.source[begin]), int(groups.interval[begin]), list(zip(*told, strict=True))
 
 
 def _begins(ordered: NDArray[np.int64]) -> Int64s:

@@ -1,6 +1,6 @@
 """`Logs`: lines in, samples of series and signs out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,14 @@ from edgeobs.columns import occurrences
 from edgeobs.logs import kept
 from edgeobs.logs.body import Lines, lines
 from edgeobs.logs.book import NOBODY, Template
-from edgeobs.logs.counting import Counting, tallied
+from edgeobs.logs.counting import Counting, grouped, tallied
 from edgeobs.logs.evidence import Evidence, First
 from edgeobs.logs.miner import OTHER
+from edgeobs.logs.past import LinesPast
 from edgeobs.logs.settings import Settings
 from edgeobs.logs.variety import SAMPLE, SAMPLES
 from edgeobs.logs.workloads import Workloads, key_of
+from edgeobs.past import Tallies
 from edgeobs.series import SeriesTable
 from edgeobs.signals import (
     SECOND,
@@ -67,6 +69,7 @@ class Logs:
         self._counting = Counting(settings, counts, admit)
         self._evidence = Evidence(settings)
         self._workloads = Workloads(settings, self._forget_templates, self._evidence.left)
+        self._past = LinesPast()
         self._tick = 0  # number of the interval that we are in; 0: none yet
         self._looked_ns = 0
         self._places: set[Resource] = set()  # that sent lines in this tick
@@ -90,7 +93,7 @@ class Logs:
         self._note(batch, found, when, workload, template, severity, live)
         recent = when > now_ns - int(self.settings.too_old_s * SECOND)
         self.counts[_DROPPED, "too_old"] += int(n - np.count_nonzero(recent))
-        self._count(batch, np.flatnonzero(recent), when // self._span, template, severity, now_ns)
+        self._count(batch, np.flatnonzero(recent), when, template, severity, now_ns)
 
     def close(self, now_ns: int) -> Closed:
         """What is over: samples of intervals, and signs since the last call."""
@@ -120,6 +123,10 @@ class Logs:
             self._workloads.source.get(owner),
         )
 
+    def tallies(self, places: Collection[Resource]) -> Tallies:
+        """How many lines of each template and severity there were of late, of each of these places."""
+        return self._past.tallies(places, self._workloads)
+
     def state(self) -> dict[str, NDArray[Any]]:
         """What is remembered of workloads and templates; lines of intervals that are not over are not."""
         return kept.state(self._workloads, self._evidence)
@@ -129,7 +136,7 @@ class Logs:
         evidence = Evidence(self.settings)
         workloads = Workloads(self.settings, self._forget_templates, evidence.left)
         kept.restore(state, workloads, evidence)
-        self._workloads, self._evidence = workloads, evidence
+        self._workloads, self._evidence, self._past = workloads, evidence, LinesPast()
         self._tick = 0
 
     def _roll(self, now_ns: int) -> None:
@@ -151,6 +158,7 @@ class Logs:
 
     def _forget_templates(self, numbers: list[int]) -> None:
         self.counts[_EVICTED,] += len(numbers)
+        self._past.forget(numbers)
         self._evidence.forget(numbers, self._workloads)
 
     def _workload_of(self, batch: LogBatch) -> Int32s:
@@ -241,13 +249,15 @@ class Logs:
         self,
         batch: LogBatch,
         rows: Int64s,
-        interval: Int64s,
+        when: Int64s,
         template: Int64s,
         severity: Int8s,
         now_ns: int,
     ) -> None:
         ids = self._workloads.book.ids
-        columns = batch.source[rows], interval[rows], template[rows], severity[rows]
-        for source, number, groups in tallied(*columns):
-            tallies = [(ids[t] if t >= 0 else "", s, n) for t, s, n in groups]
+        columns = batch.source[rows], when[rows] // self._span, template[rows], severity[rows]
+        groups = grouped(*columns)
+        self._past.add(batch.sources, groups, self._span)
+        for source, number, told in tallied(groups):
+            tallies = [(ids[t] if t >= 0 else "", s, n) for t, s, n in told]
             self._counting.take(batch.principal, batch.sources[source], number, tallies, now_ns)

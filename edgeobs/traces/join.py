@@ -4,10 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgeobs.signals import Bools, Int8s, Int32s, Int64s, UInt64s
-from edgeobs.traces.window import Window
+from edgeobs.signals import SECOND, Bools, Int8s, Int32s, Int64s, UInt64s
+from edgeobs.traces.window import Generation, Window
 
 _WIDTH = 5
+_LONGEST_NS = 3600 * SECOND  # a span that took longer is not believed
+_LOW = 0xFFFFFFFF  # where the operation stands in what is remembered; above it is who is told of
 _KIND_BITS = 3
 
 
@@ -77,6 +79,29 @@ class Joined(NamedTuple):
     children: Spans
     parents: Parents  # of those, row by row
     orphans: int  # waited in vain
+    ended: list[Generation]  # spans whose children have all come; their facts are told by `ended`
+
+
+class Ended(NamedTuple):
+    """Spans (n) of which nothing more will come."""
+
+    source: Int64s
+    operation: Int64s
+    start_ns: Int64s  # 0: unknown
+    own_ns: Int64s  # what they took without their children; −1: unknown
+    asked: Int64s  # a source of another place that they waited for; −1: none
+
+
+def ended(generation: Generation) -> Ended:
+    """What a generation that was let go tells."""
+    inner = generation.inner_ns[: generation.used]
+    real = inner >= 0
+    facts, inner = generation.facts[: generation.used][real], inner[real]
+    duration = facts[:, 3]
+    own = np.where((duration >= 0) & (duration < _LONGEST_NS), np.maximum(duration - inner, 0), -1)
+    asked = generation.asked[: generation.used][real].astype(np.int64) - 1
+    operation = (facts[:, 4] & _LOW).astype(np.uint32).view(np.int32).astype(np.int64)
+    return Ended(facts[:, 0], operation, facts[:, 2], own, asked)
 
 
 class Join:
@@ -98,33 +123,34 @@ class Join:
         children = first.of(first.child)
         if self._waiting is not None:
             children = Spans.joined([self._waiting, children])
-        found, facts = self.window.find(children.parent)
+        found, facts, rows = self.window.find(children.parent)
         left = children.of(~found)
         patient = (now_ns - left.came_ns < self.wait_ns) & (left.came_ns <= now_ns)
         kept = np.flatnonzero(patient)[-self.limit :]
         self._waiting = left.of(kept)
+        joined, parents = children.of(found), _parents(facts)
+        elsewhere = np.where(joined.source != parents.source, joined.source, np.int32(-1))
+        self.window.took(rows, joined.duration_ns, elsewhere)
         self.window.pass_time(now_ns)
+        ended, self.window.ended = self.window.ended, []
         return Joined(
-            first,
-            len(spans.key) - len(first.key),
-            children.of(found),
-            _parents(facts),
-            len(left.key) - len(kept),
+            first, len(spans.key) - len(first.key), joined, parents, len(left.key) - len(kept), ended
         )
 
 
 def _facts(spans: Spans) -> Int64s:
     kind = spans.kind.astype(np.int64) | spans.failed.astype(np.int64) << _KIND_BITS
-    return np.stack([spans.source, kind, spans.start_ns, spans.duration_ns, spans.told], axis=1)
+    numbers = spans.told.astype(np.int64) << 32 | spans.operation.astype(np.int64) & _LOW
+    return np.stack([spans.source, kind, spans.start_ns, spans.duration_ns, numbers], axis=1)
 
 
 def _parents(facts: Int64s) -> Parents:
-    source, kind, start, duration, told = facts.T
+    source, kind, start, duration, numbers = facts.T
     return Parents(
         source.astype(np.int32),
         (kind & ((1 << _KIND_BITS) - 1)).astype(np.int8),
         kind >> _KIND_BITS > 0,
         start,
         duration,
-        told.astype(np.int32),
+        (numbers >> 32).astype(np.int32),
     )

@@ -1,11 +1,12 @@
 """`Traces`: spans in, series of services, operations and edges out, and what people want to see of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeobs.past import Tallies
 from edgeobs.series import SeriesTable
 from edgeobs.signals import (
     SECOND,
@@ -28,6 +29,7 @@ from edgeobs.traces.given import Given, Samples
 from edgeobs.traces.hints import Hint
 from edgeobs.traces.join import Join, Spans
 from edgeobs.traces.offsets import Offsets
+from edgeobs.traces.past import SpansPast
 from edgeobs.traces.seen import Seen
 from edgeobs.traces.settings import Settings
 from edgeobs.traces.sketch import Summary
@@ -78,6 +80,7 @@ class Traces:
         self.offset = Offsets(self.units, self.clocks, admit)
         self.kept = Exemplars(settings.exemplars)
         self.seen = Seen(self.units, self.given, self.kept, self.interval_ns)
+        self._past = SpansPast(self.units)
         self._calling = Calling(self.units, self.clocks, self.wait_ns, counts)
         self._pending: list[Spans] = []
         self._pending_spans = 0
@@ -129,6 +132,10 @@ class Traces:
         """The service graph of the last minute that is known, pods and nodes of a service joined."""
         return self.seen.edges(now_ns, self.quiet_ns)
 
+    def tallies(self, places: Collection[Resource]) -> Tallies:
+        """How many requests, calls and slow spans there were of late, of each of these places."""
+        return self._past.tallies(places)
+
     def offsets(self, now_ns: int) -> tuple[tuple[str, str, Offset], ...]:
         """How far nodes' clocks are apart: names of caller's and callee's node, and what is known."""
         names = [place.node if place else "" for place in self.units.nodes.keys]
@@ -161,6 +168,7 @@ class Traces:
         for reason, number in (("duplicate", found.duplicates), ("orphan", found.orphans)):
             if number:
                 self.counts["edgeobs_spans_dropped_total", reason] += number
+        self._past.add(found)
         calls = self._calling.calls(found, now_ns)
         if len(calls.unit):
             timely = self.tally.add(calls, came_ns)
@@ -221,7 +229,9 @@ class Traces:
         if gone:
             self.given.drop(gone)
             self.seen.forget(gone)
-            self.tally.forget({u // 4 for u in gone if u % 4 == Family.SERVICE})
+            sources = {u // 4 for u in gone if u % 4 == Family.SERVICE}
+            self.tally.forget(sources)
+            self._past.forget({u // 4 for u in gone if u % 4 == Family.OPERATION}, sources)
         if nodes:
             self.clocks.forget(nodes)
             self.offset.drop(nodes)

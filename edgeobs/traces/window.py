@@ -9,6 +9,8 @@ Identity is 64 bits mixed of trace and span id: among a million spans two are ta
 can make us look is bounded.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from edgeobs.columns import grown
@@ -38,6 +40,8 @@ class Generation:
         self.used = 0
         self.key = np.zeros(_START, np.uint64)
         self.facts = np.zeros((_START, width), np.int64)
+        self.inner_ns = np.zeros(_START, np.int64)  # what children took; −1: a row that stands for nobody
+        self.asked = np.zeros(_START, np.int32)  # the last source waited for, + 1; 0: none
         self.slot = np.zeros(2 * _START, np.int32)  # row + 1; 0 is free
         self._shift = np.uint64(64 - 13)
 
@@ -75,6 +79,7 @@ class Generation:
             if not on.any():
                 break
             which, at = which[on], self._next(at[on])
+        self.inner_ns[row[~fresh]] = -1
         self.used += len(key)
         return fresh
 
@@ -87,6 +92,7 @@ class Generation:
     def _reserve(self, more: int) -> None:
         rows = self.used + more
         self.key, self.facts = grown(self.key, rows, 0), grown(self.facts, rows, 0)
+        self.inner_ns, self.asked = grown(self.inner_ns, rows, 0), grown(self.asked, rows, 0)
         if 2 * rows <= len(self.slot):
             return
         while 2 * rows > len(self.slot):
@@ -107,6 +113,13 @@ class Generation:
             row, at = row[on], self._next(at[on])
 
 
+class Rows(NamedTuple):
+    """Where m spans are."""
+
+    old: Bools  # in the older generation
+    row: Int32s
+
+
 class Window:
     """At most ``limit`` spans with ``width`` facts each, held for ``wait_ns`` or more while there is room."""
 
@@ -114,6 +127,7 @@ class Window:
         self.limit, self.wait_ns, self.width = limit, wait_ns, width
         self._new, self._old = Generation(width), Generation(width)
         self._since_ns = 0
+        self.ended: list[Generation] = []  # let go since the last look; who looks takes them out
 
     def __len__(self) -> int:
         return self._new.used + self._old.used
@@ -125,7 +139,7 @@ class Window:
             return
         self._turn(now_ns)
         if age >= 2 * self.wait_ns:
-            self._old = Generation(self.width)
+            self._end(Generation(self.width))
 
     def add(self, key: UInt64s, facts: Int64s, now_ns: int) -> Bools:
         """Remember spans (n) with facts (n, width); false where one was seen before."""
@@ -139,17 +153,35 @@ class Window:
         fresh[index] = self._new.add(key[index], facts[index])
         return fresh
 
-    def find(self, key: UInt64s) -> tuple[Bools, Int64s]:
-        """Which are there, and the facts (m, width) of those."""
+    def find(self, key: UInt64s) -> tuple[Bools, Int64s, Rows]:
+        """Which are there, and the facts (m, width) of those, and where they are."""
         row = self._new.find(key)
         found = row >= 0
         missing = np.flatnonzero(~found)
         old = self._old.find(key[missing])
         facts = np.zeros((len(key), self.width), np.int64)
         facts[found] = self._new.facts[row[found]]
-        facts[missing[old >= 0]] = self._old.facts[old[old >= 0]]
-        found[missing[old >= 0]] = True
-        return found, facts[found]
+        there = missing[old >= 0]
+        facts[there] = self._old.facts[old[old >= 0]]
+        found[there] = True
+        is_old = np.zeros(len(key), np.bool_)
+        is_old[there], row[there] = True, old[old >= 0]
+        return found, facts[found], Rows(is_old[found], row[found])
+
+    def took(self, rows: Rows, duration_ns: Int64s, source: Int32s) -> None:
+        """Children took so long (< 0: unknown), and are of these sources: −1 where of their parent's."""
+        for generation, which in ((self._new, ~rows.old), (self._old, rows.old)):
+            at = rows.row[which]
+            np.add.at(generation.inner_ns, at, np.maximum(duration_ns[which], 0))
+            away = source[which] >= 0
+            generation.asked[at[away]] = source[which][away] + 1
 
     def _turn(self, now_ns: int) -> None:
-        self._old, self._new, self._since_ns = self._new, Generation(self.width), now_ns
+        self._end(self._new)
+        self._new, self._since_ns = Generation(self.width), now_ns
+
+    def _end(self, following: Generation) -> None:
+        """Let go of the older generation."""
+        if self._old.used:
+            self.ended.append(self._old)
+        self._old = following

@@ -3,8 +3,9 @@
 import numpy as np
 
 from edgeobs.causes import Settings, rank
-from edgeobs.causes.changes import Counted, changes, usual
+from edgeobs.causes.changes import changes, usual
 from edgeobs.causes.contrast import due
+from edgeobs.past import Counted
 from edgeobs.signals import SECOND, Edge
 from tests.causes.conftest import ALL_MEMBERS, CALLS, pod
 
@@ -16,7 +17,7 @@ BEFORE = ~DURING
 
 
 def errors(place: str = "stock-1") -> Counted:
-    return Counted(pod(place), "log", "error lines", worse=True)
+    return Counted(pod(place), "lines", "error lines", worse=True)
 
 
 def test_errors_that_become_more_are_a_clue_and_fewer_are_none() -> None:
@@ -79,7 +80,7 @@ def test_from_counts_to_the_cause() -> None:
         series, np.array(list(seen.values())).round(), np.tile(asked, (3, 1)), BEGINS, BEFORE, DURING
     )
     less = np.where(DURING, asked * 0.3, asked).round()[None]  # half of its requests never come
-    lines = Counted(pod("pay-1"), "log", "lines", worse=False)
+    lines = Counted(pod("pay-1"), "lines", "lines", worse=False)
     clues += changes([lines], 2 * less, due(2 * less, less, BEFORE), BEGINS, BEFORE, DURING)
     assert {clue.place.pod for clue in clues} == set(seen)
     graph = [Edge(caller, callee, 1, 0, 0, 0, ()) for caller, callee in CALLS]

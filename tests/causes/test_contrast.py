@@ -115,25 +115,12 @@ def test_what_never_happened_is_due_next_to_never() -> None:
 
 
 def test_slow_is_well_above_what_was_unusual() -> None:
-    durations = np.zeros((1, B, 40))
-    durations[0, :, 10] = 19
-    durations[0, :, 12] = 1  # one in twenty takes longer
-    durations[0, DURING, 10] = 0
-    durations[0, DURING, 14] = 19  # a little longer than that: no incident
-    count, asked = slow(durations, BEFORE, 0.05, margin=4)
-    assert count.sum() == 0
-    assert asked[0, 0] == asked[0, -1] == 20
-    durations[0, DURING, 14] = 0
-    durations[0, DURING, 15] = 19
-    count, _ = slow(durations, BEFORE, 0.05, margin=4)
-    assert count[0, DURING].sum() == 19 * 12
-    assert count[0, BEFORE].sum() == 0
+    usual = np.zeros((1, 40))
+    usual[0, [10, 12]] = 190, 10  # one in twenty takes longer
+    assert slow(usual, 0.05, margin=4).tolist() == [15]
+    usual[0, 12] = 20  # that is no longer unusual
+    assert slow(usual, 0.05, margin=4).tolist() == [17]
 
 
 def test_without_a_past_nothing_is_slow() -> None:
-    durations = np.ones((1, B, 40))
-    count, _ = slow(durations, np.zeros(B, np.bool_), 0.05, margin=4)
-    assert np.isfinite(count).all()
-    assert (
-        contrast(*slow(durations, np.zeros(B, np.bool_), 0.05, 4), np.zeros(B, np.bool_), DURING).more[0] == 0
-    )
+    assert slow(np.zeros((1, 40)), 0.05, margin=4)[0] >= 40

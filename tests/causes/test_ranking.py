@@ -86,6 +86,25 @@ def test_a_node_that_is_worse_than_its_one_ill_pod_is_the_cause(site: Site) -> N
     assert (first.name(), second.name()) == ("node edge-2", "pay-1")
 
 
+def test_a_pod_that_suffers_from_its_nodes_disk_is_not_the_cause(site: Site) -> None:
+    disk = clue("edge-2", 12)
+    suffers = [clue("pay-1", 12, "log", after_s=5), clue("pay-1", 9, "trace", after_s=10)]
+    first, second, *_ = rank([disk, *suffers], *site)
+    assert (first.name(), second.name()) == ("node edge-2", "pay-1")
+    assert "it explains what is seen of pay-1" in first.reason
+    assert "edge-2" not in second.reason
+
+
+def test_a_pod_that_began_before_its_node_is_not_explained_by_it(site: Site) -> None:
+    early = [clue("pay-1", 12, "log"), clue("pay-1", 9, "trace")]
+    assert names([clue("edge-2", 12, after_s=60), *early], site)[0] == "pay-1"
+
+
+def test_a_pod_that_is_more_surprising_than_its_node_is_not_explained_by_it(site: Site) -> None:
+    odd = [clue("pay-1", 11, "log", after_s=5), clue("pay-1", 9, "trace", after_s=10)]
+    assert names([clue("edge-2", 5), *odd], site)[0] == "pay-1"
+
+
 def test_a_node_with_news_of_its_own_and_calm_pods_is_the_cause(site: Site) -> None:
     assert names([clue("edge-2", 7)], site) == ["node edge-2"]
 

@@ -10,8 +10,9 @@ import pytest
 from benchmarks.accuracy.data import NoDataError
 from benchmarks.rca import NOWHERE, judge, table
 from benchmarks.rca_clues import record
-from benchmarks.rca_counts import INTERVAL_NS, counts
+from benchmarks.rca_counts import counts
 from benchmarks.rca_data import DAYS, load
+from edgeobs.past import INTERVAL_NS, PER_OCTAVE, Tallies
 from edgeobs.signals import SECOND
 
 START = 1_675_000_000 // 60 * 60
@@ -103,17 +104,43 @@ def test_requests_lines_and_calls_are_counted_in_their_intervals(data: Path) -> 
     found = counts(load(data, "TrainTicket"))
     assert len(found.begins_ns) == MINUTES * 6
     assert np.diff(found.begins_ns).tolist() == [INTERVAL_NS] * (MINUTES * 6 - 1)
-    assert {place.pod: requests.sum() for place, requests in found.requests.items()} == {
-        FRONT: 480, CART: 480, PAY: 420,
-    }  # fmt: skip
+    requests = total(found.spans, "requests")
+    assert {place: many for (place, _), many in requests.items()} == {FRONT: 480, CART: 480, PAY: 420}
+    assert total(found.spans, "calls") == {
+        (FRONT, "calls of ts-cart"): 480,
+        (FRONT, "calls of ts-pay"): 420,
+    }
     assert {(edge.caller, edge.callee) for edge in found.edges} == {
         ("ts-front", "ts-cart"),
         ("ts-front", "ts-pay"),
     }
-    lines, *_ = found.tables
-    by_text = {series.text: lines.count[i].sum() for i, series in enumerate(lines.series)}
-    assert sorted(by_text.values()) == [60, 60, 420, 420]
-    assert [series.worse for series in lines.series if "ERROR" in series.text] == [True, True]
+    assert sorted(total(found.lines, "lines").values()) == [60, 60, 420, 420]
+    assert [each.worse for each in found.lines.series if "ERROR" in each.text] == [True, True]
+
+
+def test_what_a_span_took_is_without_its_children(data: Path) -> None:
+    found = counts(load(data, "TrainTicket")).spans
+    assert {what for what, _ in took(found)} == {"spans", "ways"}
+    assert took(found)["spans", CART] == pytest.approx(0.02, rel=0.2)
+    assert took(found)["ways", FRONT] == pytest.approx(0.2 - 0.05 - 0.02, rel=0.2)
+
+
+def total(tallies: Tallies, what: str) -> dict[tuple[str, str], int]:
+    """By pod and text."""
+    many = np.bincount(tallies.row, tallies.many, len(tallies.series))
+    named = zip(tallies.series, many.tolist(), strict=True)
+    return {(each.place.pod, each.text): int(n) for each, n in named if each.what == what}
+
+
+def took(tallies: Tallies) -> dict[tuple[str, str], float]:
+    """The most usual of what spans and ways of a pod took, in seconds."""
+    found: dict[tuple[str, str], float] = {}
+    for row, each in enumerate(tallies.series):
+        mine = tallies.row == row
+        if each.what in ("spans", "ways"):
+            most = np.argmax(np.bincount(tallies.bin[mine], tallies.many[mine]))
+            found[each.what, each.place.pod] = float(1e-6 * 2 ** (most / PER_OCTAVE))
+    return found
 
 
 def test_the_broken_pod_is_ranked_before_the_caller_that_suffers(data: Path) -> None:

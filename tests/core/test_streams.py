@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from edgeobs.hearing import LATE_NS, Hearing, still_heard, without_metrics
 from edgeobs.logs import Template
+from edgeobs.past import NOTHING, Tallies
 from edgeobs.signals import (
     SECOND,
     Absence,
@@ -98,6 +99,10 @@ class Stage:
     def edges(self, _: int) -> Sequence[Edge]:
         self._may_fail()
         return self.graph
+
+    def tallies(self, _: Any) -> Tallies:
+        self._may_fail()
+        return NOTHING
 
     def surprising(self, series: Any, time_ns: Any, _: Any) -> None:
         self.surprised += zip(series.tolist(), time_ns.tolist(), strict=True)

@@ -124,7 +124,8 @@ def test_a_template_never_seen_is_told_once_with_its_line_and_the_trace_it_belon
     site = Site(FEW)
     assert not ticks(site, *[[batch(STEADY)]] * 99)
     broken = batch(["cannot open /data/7: no space"], severity=5, trace=(0xAB, 0xCD), time_ns=site.now_ns + 3)
-    (sign,) = ticks(site, [batch(STEADY), broken], [batch(STEADY), broken])
+    later = batch(["cannot open /data/7: no space"], severity=5, trace=(0xAB, 0xCE), time_ns=site.now_ns + 7)
+    (sign,) = ticks(site, [batch(STEADY), broken], [batch(STEADY), later])
     assert sign.kind == "log template never seen"
     assert sign.score == pytest.approx(2)  # of a hundred ticks none had an error of its own
     assert sign.text == "cart: never logged before: cannot open /data/<num>: no space"

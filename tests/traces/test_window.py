@@ -27,7 +27,7 @@ def test_the_first_of_each_identity_is_kept(batches: list[list[int]]) -> None:
             assert is_fresh == (key not in model)
             model.setdefault(key, own)
         asked = np.array([*model, 12345, 2**63 + 99], np.uint64)
-        found, told = window.find(asked)
+        found, told, _ = window.find(asked)
         assert found.tolist() == [key in model for key in asked.tolist()]
         assert told.tolist() == [[model[k], -model[k]] for k in asked.tolist() if k in model]
 
