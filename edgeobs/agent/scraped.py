@@ -143,10 +143,15 @@ class Scraped:
 
 def _points(plan: _Plan, values: Floats, times: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Points:
     n = len(plan.rows)
+    whole = n == plan.samples  # every row is a scalar
     return Points(
-        plan.ids, times[plan.rows], np.zeros(n, np.int64), values[plan.rows],
-        _distributions(plan, values, times) if plan.shapes else Distributions.none(), dict(plan.rejected),
-    )  # fmt: skip
+        plan.ids,
+        times if whole else times[plan.rows],
+        np.zeros(n, np.int64),
+        values if whole else values[plan.rows],
+        _distributions(plan, values, times) if plan.shapes else Distributions.none(),
+        dict(plan.rejected),
+    )
 
 
 def _distributions(
