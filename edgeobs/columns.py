@@ -37,10 +37,9 @@ def rounds(series: Int32s, most: int | None = None) -> Iterator[slice | _Index]:
     if n < 2 or bool((series[1:] > series[:-1]).all()):
         yield slice(None)
         return
-    place = np.arange(n, dtype=np.int32)
-    last = np.empty(int(series.max()) + 1, np.int32)
-    last[series] = place
-    if bool((last[series] == place).all()):
+    seen = np.zeros(int(series.max()) + 1, np.bool_)
+    seen[series] = True
+    if np.count_nonzero(seen) == n:
         yield slice(None)
         return
     rank = occurrences(series)

@@ -84,7 +84,7 @@ def _detection(config: Config, table: SeriesTable, counts: Counts) -> Detection:
             **({"peers": Peers(table, config.peers)} if detect.peers else {}),
             **_models(config, table, counts),
         },
-        NodeBank(lambda: table.node, None if detect.compiled else False) if detect.nodes else None,
+        NodeBank(lambda: table.node, compiled=detect.compiled) if detect.nodes else None,
         Changes(table, config.changes),
         Feedback(table, config.feedback),
         counts,

@@ -2,18 +2,21 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 
+from edgeobs.agent.exposition import Walk
 from edgeobs.agent.inlet import Inlet, Waiting
 from edgeobs.agent.joining import joined
 from edgeobs.agent.reading import Readings
+from edgeobs.agent.repeated import Repeated
 from edgeobs.agent.scraped import Scraped
 from edgeobs.agent.scraper import Fetched, Scraper
 from edgeobs.agent.telling import Telling
 from edgeobs.compose import Core
 from edgeobs.ingest import naming
 from edgeobs.ingest.body import plain
-from edgeobs.ingest.decoders import Decoders
+from edgeobs.ingest.decoders import Decoders, exposition_walk
 from edgeobs.ingest.delivery import Delivery, Format, LogFormat, Receipt, SpanFormat, Unavailable
 from edgeobs.keep import Keeper
 from edgeobs.node.readings import Reading
@@ -72,8 +75,10 @@ class Agent:
         self.counts: Counts = core.counts
         self.problems: dict[str, str] = {}  # what cannot be read now, and why
         self._config, self._readings, self._read, self._clock = config, readings, read, clock
-        self._scrapers = [(scraper, *_of(scraper, core, principal, readings)) for scraper in scrapers]
+        walk = exposition_walk(compiled=config.detect.compiled)
+        self._scrapers = [(each, *_of(each, core, principal, readings, walk)) for each in scrapers]
         self._decoders = Decoders(core.interner, fast=None if config.detect.compiled else False)
+        self._metrics = Repeated(partial(self._decoders.decode, "otlp_proto"), core.pipeline.table)
         core.pipeline.observer = telling.observe
 
     def open(self) -> None:
@@ -157,7 +162,8 @@ class Agent:
             if delivery.format in STREAMS:
                 return self._streamed(delivery, body, now_ns)
             form = cast("Format", delivery.format)
-            points = self._taken(self._decoders.decode(form, body, delivery.principal, now_ns), form)
+            decode = self._metrics.decode if form == "otlp_proto" else partial(self._decoders.decode, form)
+            points = self._taken(decode(body, delivery.principal, now_ns), form)
         except Exception as error:  # noqa: BLE001  whatever it is, it is the sender's
             known = type(error).__module__.partition(".")[0] == "edgeobs"
             return error if known else Unavailable(f"it could not be read: {error!r:.200}")
@@ -191,7 +197,9 @@ class Agent:
             self.problems.pop(what, None)
 
 
-def _of(scraper: Scraper, core: Core, principal: Principal, here: Readings) -> tuple[Scraped, Readings]:
+def _of(
+    scraper: Scraper, core: Core, principal: Principal, here: Readings, walk: Walk | None
+) -> tuple[Scraped, Readings]:
     """Who a target's series are: a service of this node, as OpenTelemetry's Prometheus receiver has it."""
     target = scraper.target
     instance = target.url.split("://", 1)[-1].split("/", 1)[0]
@@ -201,5 +209,5 @@ def _of(scraper: Scraper, core: Core, principal: Principal, here: Readings) -> t
         "service.instance.id": instance,
     }
     source = naming.source_of(list(resource.items()))
-    scraped = Scraped(source, core.interner, principal, target.max_samples)
+    scraped = Scraped(source, core.interner, principal, target.max_samples, walk)
     return scraped, Readings(resource, "", 0, core.interner, principal)

@@ -2,7 +2,8 @@
 
 A target says the same series in the same order at every scrape, with other values. So the whole parser
 (`parse`) is asked once, and `Layout.values` reads the next body by comparing it with the first: a third of a
-microsecond a line, where ``prometheus_client``'s parser takes some 30. Tests hold both equal to that one.
+microsecond a line, a sixth of that where it is compiled; ``prometheus_client``'s parser takes some 30. Tests
+hold all of them equal to that one.
 
 Source: the Prometheus documentation, *Exposition formats*, *Text-based format*.
 """
@@ -28,6 +29,9 @@ _COMMENT = ord("#")
 _LONGEST = 32_768  # bytes of a line
 _COMMENTS = 8  # lines a sample may have with it, and some more
 
+Walk = Callable[..., int]
+"""`ingest.exposition_walk.run`."""
+
 TYPES = frozenset({"counter", "gauge", "histogram", "summary", "untyped"})
 
 
@@ -45,7 +49,7 @@ class Exposition(NamedTuple):
 
     types: dict[str, str]  # family → one of `TYPES`
     samples: list[Sample]
-    layout: "Layout | None"  # None where samples bring their own time
+    layout: "Layout | CompiledLayout | None"  # None where samples bring their own time
 
 
 class Layout:
@@ -76,8 +80,43 @@ class Layout:
             return None
 
 
-def parse(body: bytes, limit: int) -> Exposition:
-    """Read a body whole.
+class CompiledLayout:
+    """The same by the compiled walk: what stands between the values, one piece after the other."""
+
+    def __init__(
+        self, lines: Sequence[bytes], rows: Sequence[int], keys: Sequence[bytes], walk: Walk
+    ) -> None:
+        self._walk, self._n = walk, len(rows)
+        with_values = dict(zip(rows, keys, strict=True))
+        pieces = [b""]
+        for at, line in enumerate(lines):
+            key = with_values.get(at)
+            pieces[-1] += (b"\n" if at else b"") + (line if key is None else key + b" ")
+            if key is not None:
+                pieces.append(b"")
+        self._literal = _bytes(b"".join(pieces))
+        self._ends = np.cumsum([len(piece) for piece in pieces])
+
+    def values(self, body: bytes) -> Floats | None:
+        """As `Layout.values`."""
+        values, odd = np.empty(self._n), np.empty((self._n, 3), np.int64)
+        many = self._walk(_bytes(body), self._literal, self._ends, values, odd)
+        if many < 0:
+            return None
+        try:
+            for row, begin, end in odd[:many].tolist():
+                values[row] = _float(body[begin:end])
+        except ValueError:
+            return None
+        return values
+
+
+def _bytes(given: bytes) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    return np.frombuffer(given, np.uint8)
+
+
+def parse(body: bytes, limit: int, walk: Walk | None = None) -> Exposition:
+    """Read a body whole; ``walk`` is the compiled loop that reads the next ones, where there is one.
 
     Raises
     ------
@@ -107,7 +146,10 @@ def parse(body: bytes, limit: int) -> Exposition:
         rows.append(at)
         keys.append(key)
     timed = any(sample.time_ms is not None for sample in samples)
-    return Exposition(types, samples, None if timed else Layout(lines, rows, keys))
+    if timed:
+        return Exposition(types, samples, None)
+    layout = Layout(lines, rows, keys) if walk is None else CompiledLayout(lines, rows, keys, walk)
+    return Exposition(types, samples, layout)
 
 
 def _comment(line: bytes, at: int, types: dict[str, str]) -> None:

@@ -1,6 +1,8 @@
-"""One HTTP GET of a target, within a time and a size whatever the other end does."""
+"""One HTTP GET of a target, within a time and a size whatever the other end does.
 
-import http.client
+httptools reads the answer: `http.client` parses headers as those of mail, which costs as much as the body.
+"""
+
 import socket
 import ssl
 import time
@@ -9,28 +11,54 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httptools
+
 from edgeobs.agent.settings import Target
 
 _ACCEPT = "text/plain;version=0.0.4;q=1,*/*;q=0.1"
 _CHUNK = 65_536
 _GZIP = 31  # zlib's window bits for a gzip header
+_HEADER_BYTES = 65_536
 
 
 class FetchError(Exception):
     """There is no body; the message says why."""
 
 
-class _Timed(socket.socket):
-    """Every read ends at one moment, however many there are."""
+class _Answer:
+    """One answer as it comes in; httptools calls the methods named ``on_…``."""
 
-    until: float = 0.0
+    def __init__(self) -> None:
+        self.parser = httptools.HttpResponseParser(self)
+        self.on_message_begin()
 
-    def recv_into(self, *arguments: object, **named: object) -> int:
-        left = self.until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("timed out")
-        self.settimeout(left)
-        return super().recv_into(*arguments, **named)  # type: ignore[arg-type]
+    def on_message_begin(self) -> None:
+        """What came before it was no more than a word that it will come (1xx)."""
+        self.headers: dict[bytes, bytes] = {}
+        self.parts: list[bytes] = []
+        self.status = 0  # once the headers are whole
+        self.whole = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        self.status = self.parser.get_status_code()
+
+    def on_body(self, part: bytes) -> None:
+        self.parts.append(part)
+
+    def on_message_complete(self) -> None:
+        self.whole = self.status >= 200
+
+    def take(self) -> bytes:
+        """What came of the body since this was asked last."""
+        found, self.parts = b"".join(self.parts), []
+        return found
+
+    def ends_with_connection(self) -> bool:
+        """Whether nothing but that says where the body ends."""
+        return not self.headers.keys() & {b"content-length", b"transfer-encoding"}
 
 
 def fetch(target: Target, clock: Callable[[], float] = time.monotonic) -> bytes:
@@ -44,25 +72,25 @@ def fetch(target: Target, clock: Callable[[], float] = time.monotonic) -> bytes:
     """
     url = urlsplit(target.url)
     until = clock() + target.timeout_s
-    port = url.port or (443 if url.scheme == "https" else 80)
+    host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
     try:
-        plain = _connected(url.hostname or "", port, until)
-        with plain:
-            sock: socket.socket = plain
-            if url.scheme == "https":
-                context = ssl.create_default_context()
-                # A TLS socket has its own reads: the time of each is bounded, and how many there are.
-                sock = context.wrap_socket(plain, server_hostname=url.hostname)
-            return _get(sock, url.hostname or "", port, target, until)
-    except (OSError, http.client.HTTPException, ValueError) as error:
+        with _connected(host, port, until) as plain:
+            if url.scheme != "https":
+                return _get(plain, target, until)
+            with ssl.create_default_context().wrap_socket(plain, server_hostname=host) as sock:
+                return _get(sock, target, until)
+    except httptools.HttpParserError as error:
+        raise FetchError(f"not HTTP: {error}") from error
+    except TimeoutError:
+        raise FetchError("timed out") from None
+    except (OSError, ValueError) as error:
         raise FetchError(str(error) or type(error).__name__) from error
 
 
-def _connected(host: str, port: int, until: float) -> _Timed:
+def _connected(host: str, port: int, until: float) -> socket.socket:
     last: OSError = OSError(f"{host}: no address")
     for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        sock = _Timed(family, kind, protocol)
-        sock.until = until
+        sock = socket.socket(family, kind, protocol)
         try:
             sock.settimeout(max(until - time.monotonic(), 0.001))
             sock.connect(address)
@@ -74,36 +102,55 @@ def _connected(host: str, port: int, until: float) -> _Timed:
     raise last
 
 
-def _get(sock: socket.socket, host: str, port: int, target: Target, until: float) -> bytes:
-    connection = http.client.HTTPConnection(host, port)
-    connection.sock = sock
-    url = urlsplit(target.url)
-    path = (url.path or "/") + (f"?{url.query}" if url.query else "")
-    headers = {"Accept": _ACCEPT, "Accept-Encoding": "gzip", "Connection": "close"}
-    if target.token_file:
-        headers["Authorization"] = f"Bearer {Path(target.token_file).read_text(encoding='utf-8').strip()}"
-    connection.request("GET", path, headers=headers)
-    with connection.getresponse() as response:
-        if response.status != 200:
-            raise FetchError(f"HTTP {response.status}")
-        squeezed = response.headers.get("Content-Encoding", "") == "gzip"
-        return _read(response, target.max_bytes, until, squeezed=squeezed)
-
-
-def _read(response: http.client.HTTPResponse, most: int, until: float, *, squeezed: bool) -> bytes:
-    plain = zlib.decompressobj(_GZIP) if squeezed else None
-    body = bytearray()
-    while part := response.read1(_CHUNK):
-        if time.monotonic() > until:
-            raise FetchError("timed out")
-        try:
-            body += part if plain is None else plain.decompress(part, most + 1 - len(body))
-        except zlib.error as error:
-            raise FetchError(f"not gzip: {error}") from None
-        if len(body) > most:
-            raise FetchError(f"more than {most} bytes")
+def _get(sock: socket.socket, target: Target, until: float) -> bytes:
+    sock.sendall(_request(target))
+    answer, body, size = _Answer(), bytearray(), 0
+    plain = None
+    while not answer.whole:
+        sock.settimeout(_left(until))
+        part = sock.recv(_CHUNK)
+        if not part:
+            if answer.status and answer.ends_with_connection():
+                break
+            raise FetchError("the answer is cut short")
+        size += len(part)
+        answer.parser.feed_data(part)
+        if answer.status >= 200:
+            if answer.status != 200:
+                raise FetchError(f"HTTP {answer.status}")
+            if plain is None and answer.headers.get(b"content-encoding", b"") == b"gzip":
+                plain = zlib.decompressobj(_GZIP)
+            _add(body, answer.take(), plain, target.max_bytes)
+        elif size > _HEADER_BYTES:
+            raise FetchError(f"more than {_HEADER_BYTES} bytes of headers")
     if plain is not None and not plain.eof:
         raise FetchError("the gzip body has no end")
-    if response.length:
-        raise FetchError(f"{response.length} bytes short")
     return bytes(body)
+
+
+def _request(target: Target) -> bytes:
+    url = urlsplit(target.url)
+    path = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    lines = [f"GET {path} HTTP/1.1", f"Host: {url.netloc.rpartition('@')[2]}", f"Accept: {_ACCEPT}"]
+    lines += ["Accept-Encoding: gzip", "Connection: close"]
+    if target.token_file:
+        lines.append(f"Authorization: Bearer {Path(target.token_file).read_text(encoding='utf-8').strip()}")
+    if any(not line.isprintable() for line in lines):
+        raise ValueError("the URL or the token has characters that no header may have")
+    return "\r\n".join([*lines, "", ""]).encode("ascii")
+
+
+def _left(until: float) -> float:
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def _add(body: bytearray, part: bytes, plain: "zlib._Decompress | None", most: int) -> None:
+    try:
+        body += part if plain is None else plain.decompress(part, most + 1 - len(body))
+    except zlib.error as error:
+        raise FetchError(f"not gzip: {error}") from None
+    if len(body) > most:
+        raise FetchError(f"more than {most} bytes")

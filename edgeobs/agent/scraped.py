@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgeobs.agent.exposition import Exposition, Layout, Sample, parse
+from edgeobs.agent.exposition import CompiledLayout, Exposition, Layout, Sample, Walk, parse
 from edgeobs.ingest import naming
 from edgeobs.ingest.intern import REASONS, Interner
 from edgeobs.ingest.remote_write_series import (
@@ -51,7 +51,7 @@ class _Plan:
     """What every row of a layout becomes, once and for all as long as no series id is given away."""
 
     epoch: int
-    layout: Layout | None
+    layout: Layout | CompiledLayout | None
     rows: _Rows  # of scalars
     ids: Int32s
     shapes: tuple[_Shape, ...]
@@ -69,11 +69,21 @@ class Scraped:
         Whose series they are.
     limit
         Most samples of a body.
+    walk
+        The compiled loop that reads values; None: there is none.
 
     """
 
-    def __init__(self, source: Source, interner: Interner, principal: Principal, limit: int) -> None:
+    def __init__(
+        self,
+        source: Source,
+        interner: Interner,
+        principal: Principal,
+        limit: int,
+        walk: Walk | None = None,
+    ) -> None:
         self.source, self.interner, self.principal, self.limit = source, interner, principal, limit
+        self._walk = walk
         self._plan: _Plan | None = None
 
     def points(self, body: bytes, now_ns: int) -> Points:
@@ -90,7 +100,7 @@ class Scraped:
             values = plan.layout.values(body)
             if values is not None:
                 return _points(plan, values, np.full(plan.samples, now_ns))
-        found = parse(body, self.limit)
+        found = parse(body, self.limit, self._walk)
         plan = self._plan = self._planned(found, now_ns)
         values = np.array([sample.value for sample in found.samples], np.float64)
         times = [now_ns if s.time_ms is None else s.time_ms * 1_000_000 for s in found.samples]
@@ -133,10 +143,15 @@ class Scraped:
 
 def _points(plan: _Plan, values: Floats, times: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Points:
     n = len(plan.rows)
+    whole = n == plan.samples  # every row is a scalar
     return Points(
-        plan.ids, times[plan.rows], np.zeros(n, np.int64), values[plan.rows],
-        _distributions(plan, values, times) if plan.shapes else Distributions.none(), dict(plan.rejected),
-    )  # fmt: skip
+        plan.ids,
+        times if whole else times[plan.rows],
+        np.zeros(n, np.int64),
+        values if whole else values[plan.rows],
+        _distributions(plan, values, times) if plan.shapes else Distributions.none(),
+        dict(plan.rejected),
+    )
 
 
 def _distributions(

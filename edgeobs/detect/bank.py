@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeobs import jit
+from edgeobs import ahead
 from edgeobs.columns import rounds
 from edgeobs.detect import bank_columns, law, memory
 from edgeobs.detect.contract import State
@@ -42,7 +41,7 @@ LARGEST = 1e37
 """Values are cut to ±this: single precision holds them, and differences of them."""
 _AT_ONCE = 2500
 """Samples taken through columns at once: all that is computed of them stays in a cache of 2 MiB."""
-_KERNELS = ("bank_kernel", "law", "sample", "season", "shapes", "memory")
+KERNELS = ("bank_kernel", "law", "sample", "season", "shapes", "memory")
 
 
 class SeriesBank:
@@ -64,10 +63,8 @@ class SeriesBank:
         self.settings = settings
         self.memory = memory.empty()
         self.sites = Sites(settings, home)
-        self._kernel: Any = (
-            jit.loop(__package__, Path(__file__).parent, _KERNELS)
-            if (settings.compiled and jit.available() if fast is None else fast)
-            else None
+        self._kernel = ahead.best(
+            __package__, Path(__file__).parent, KERNELS, fast, compiled=settings.compiled
         )
 
     def score_learn(self, series: Int32s, time_ns: Int64s, value: Floats) -> Scores:
@@ -143,6 +140,8 @@ class SeriesBank:
         view = np.empty(n, np.int8)
         if self._kernel is not None:
             m = self.memory
+            series = np.ascontiguousarray(series, np.int32)
+            time_ns, phase = np.ascontiguousarray(time_ns, np.int64), np.ascontiguousarray(phase, np.float64)
             self._kernel(
                 m.seen_as(np.int64), m.seen_as(np.float32), m.seen_as(np.int16), m.seen_as(np.uint8),
                 m.seen_as(np.int8), series, time_ns, phase, value, learn,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeobs import jit
+from edgeobs import ahead
 from edgeobs.columns import grown
 from edgeobs.detect import joint
 from edgeobs.detect import ticks as t
@@ -20,7 +20,7 @@ from edgeobs.signals import Bools, Floats, Int32s, Int64s
 LARGEST, TINIEST = 1e100, 1e-150
 """Values are cut to ±the first, and below the second are 0: their squares are finite, and not 0."""
 _NONE, _REFUSED = -1, -2  # not yet; its node is full, or it has none
-_KERNELS = ("joint_kernel", "joint", "algebra", "ticks", "seats")
+KERNELS = ("joint_kernel", "joint", "algebra", "ticks", "seats")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,14 @@ class NodeBank:
     fast
         The compiled loop (True), NumPy (False), or whichever there is (None). Both do the same, to the
         rounding of single precision.
+    compiled
+        Whether Numba may be loaded for it.
 
     """
 
-    def __init__(self, node_of: Callable[[], Int32s], fast: bool | None = None) -> None:
+    def __init__(
+        self, node_of: Callable[[], Int32s], fast: bool | None = None, *, compiled: bool = True
+    ) -> None:
         self.node_of = node_of
         self.nodes: dict[int, Node] = {}
         self.seat = np.zeros(0, np.int16)  # by series
@@ -69,9 +73,8 @@ class NodeBank:
         self.begun = np.zeros((0, 2))  # by series: its first value, and when in seconds; 0 never
         self._scratch = Scratch.room()
         self._run: Any = (
-            jit.loop(__package__, Path(__file__).parent, _KERNELS)
-            if (jit.available() if fast is None else fast)
-            else joint.run
+            ahead.best(__package__, Path(__file__).parent, KERNELS, fast, compiled=compiled, returns=2)
+            or joint.run
         )
 
     def score_learn(self, series: Int32s, time_ns: Int64s, value: Floats) -> NodeScores:
@@ -165,6 +168,7 @@ class NodeBank:
 
     def _each(self, seat: Int64s, time_ns: Int64s, value: Floats, node: Int32s) -> NodeScores:
         """Node by node."""
+        time_ns, value = np.ascontiguousarray(time_ns, np.int64), np.ascontiguousarray(value, np.float64)
         starts = np.flatnonzero(np.diff(node, prepend=-1))
         homes, ends = node[starts].tolist(), np.append(starts, len(node))[1:].tolist()
         rows = len(node) + sum(len(self.nodes[home].reals) for home in homes)

@@ -51,8 +51,9 @@ class Settings:
     """Whether nodes are also looked at as a whole, their series given one another: up to 40 series a node."""
 
     compiled: bool = True
-    """Whether Numba compiles what is scored, where it is installed. Off: the same in NumPy columns, seven
-    times slower, and some 60 MiB less: for a node of its own."""
+    """Whether Numba compiles what is scored, where it is installed. Off: some 60 MiB less, for a node of its
+    own, by the machine code that ``python -m edgeobs.warm`` made; where there is none, in NumPy columns, the
+    same and six times slower."""
 
     peers: bool = False
     """Whether series are also compared with those of their kind on other nodes, and new ones begin with what

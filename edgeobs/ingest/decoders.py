@@ -8,7 +8,7 @@ from typing import Any
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from edgeobs import jit
+from edgeobs import ahead, jit
 from edgeobs.ingest import otlp
 from edgeobs.ingest.delivery import Format, LogFormat, SpanFormat
 from edgeobs.ingest.intern import Interner
@@ -34,6 +34,7 @@ _KERNELS = (
     "remote_write_walk",
     "wire",
 )
+EXPOSITION = ("exposition_walk",)
 
 
 class Decoders:
@@ -107,6 +108,15 @@ class Decoders:
                 body, interner, aliases, who, now
             ),
         }
+
+
+def exposition_walk(*, compiled: bool) -> Callable[..., int] | None:
+    """What reads the values of Prometheus's text by its layout, compiled; None: there is nothing compiled."""
+    here = Path(__file__).parent
+    found: Callable[..., int] | None = ahead.best(
+        __package__, here, EXPOSITION, None, compiled=compiled, returns=1
+    )
+    return found
 
 
 def _streams(spans: str) -> dict[str, Stream]:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from edgeobs.agent.exposition import Exposition, parse
+from edgeobs.agent.exposition import Exposition, Walk, parse
+from edgeobs.ingest.decoders import exposition_walk
 
 NAMES = st.from_regex(r"[a-zA-Z_:][a-zA-Z0-9_:]{0,8}", fullmatch=True)
 LABEL = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,6}", fullmatch=True)
@@ -19,6 +20,17 @@ NUMBER = (
     st.floats().map(repr)
     | st.integers(-(10**20), 10**20).map(str)
     | st.sampled_from(["+Inf", "-Inf", "NaN", "1e+06"])
+)
+
+SHORT = st.builds(
+    lambda x, form: form % x, st.floats(-1e20, 1e20), st.sampled_from(["%.6g", "%.3f", "%.9e", "%d"])
+)
+
+WALK = exposition_walk(compiled=True)
+both = pytest.mark.parametrize(
+    "walk",
+    [None, pytest.param(WALK, marks=pytest.mark.skipif(WALK is None, reason="nothing is compiled here"))],
+    ids=["plain", "compiled"],
 )
 
 
@@ -63,13 +75,14 @@ def test_what_is_read_is_what_prometheus_client_reads(
     assert [s.time_ms for s in found.samples] == [time for _, _, time in samples]
 
 
+@both
 @given(st.lists(lines().map(lambda line: (line[0], line[1], None)), min_size=2, max_size=6), st.data())
 def test_the_next_body_of_the_same_layout_is_read_as_the_whole_parser_would(
-    samples: list[tuple[str, str, None]], data: st.DataObject
+    walk: Walk | None, samples: list[tuple[str, str, None]], data: st.DataObject
 ) -> None:
     head = "# HELP a b\n# TYPE a gauge\n"
-    first = parse((head + body(samples, " ")).encode(), 100)
-    again = [(key, data.draw(NUMBER), None) for key, _, _ in samples]
+    first = parse((head + body(samples, " ")).encode(), 100, walk)
+    again = [(key, data.draw(NUMBER | SHORT), None) for key, _, _ in samples]
     text = head + body(again, " ")
     assert first.layout is not None
     values = first.layout.values(text.encode())
@@ -91,12 +104,36 @@ OTHERS = {
 }
 
 
+@both
 @pytest.mark.parametrize("what", OTHERS)
-def test_a_body_of_another_layout_is_not_taken_for_this_one(what: str) -> None:
-    layout = parse(FIRST, 10).layout
+def test_a_body_of_another_layout_is_not_taken_for_this_one(what: str, walk: Walk | None) -> None:
+    layout = parse(FIRST, 10, walk).layout
     assert layout is not None
     assert layout.values(FIRST) is not None
     assert layout.values(OTHERS[what]) is None
+
+
+SPELLED = [
+    "0", "-0", "+5", "1.", ".5", "00012", "1e+06", "1E-7", "1e22", "1e23", "5e-324", "1e400",
+    "123456789012345", "1234567890123456", "0.30000000000000004", "123456789012345e22",
+    "0." + "0" * 40 + "1", "1_0", "NaN", "+Inf", "", "-", "e5", "1e", "1e+", "1.2.3", "--1", "0x1",
+    "1 2", "1 ", "1\r", "\u0661",
+]  # fmt: skip
+
+
+@both
+@pytest.mark.parametrize("text", SPELLED)
+def test_a_number_is_what_python_reads_or_none(text: str, walk: Walk | None) -> None:
+    layout = parse(b"a 1\nb 2", 10, walk).layout
+    assert layout is not None
+    found = layout.values(f"a 1\nb {text}".encode())
+    try:
+        expected = [1.0, float(text.encode())]
+    except ValueError:
+        assert found is None
+    else:
+        assert found is not None
+        assert [repr(each) for each in found.tolist()] == [repr(each) for each in expected]
 
 
 BAD = {

@@ -94,7 +94,7 @@ ENDLESS: dict[str, Callable[[socket.socket], None]] = {
 @pytest.mark.parametrize("what", ENDLESS)
 def test_a_target_that_never_ends_is_given_up_in_time(what: str, serve: Serve) -> None:
     port = serve(ENDLESS[what])
-    with pytest.raises(FetchError, match=r"timed out|headers"):
+    with pytest.raises(FetchError, match=r"timed out|headers|not HTTP"):
         fetch(target(port, timeout_s=0.3))
 
 
@@ -103,11 +103,11 @@ BOMB = gzip.compress(b"a 1\n" * 1_000_000)
 BAD = {
     "too many bytes": (answer(b"x" * 20_000, "Content-Length: 20000"), TOO_MANY),
     "a bomb": (answer(BOMB, f"Content-Length: {len(BOMB)}", "Content-Encoding: gzip"), TOO_MANY),
-    "half a body": (answer(b"a 1\n", "Content-Length: 400"), "short|Incomplete|more expected"),
+    "half a body": (answer(b"a 1\n", "Content-Length: 400"), "short"),
     "half a gzip": (answer(BOMB[:40], "Content-Length: 40", "Content-Encoding: gzip"), "no end"),
     "no gzip": (answer(b"a 1\n", "Content-Length: 4", "Content-Encoding: gzip"), "not gzip"),
     "an error": (answer(b"", "Content-Length: 0", status="500 Oh"), "HTTP 500"),
-    "not HTTP": (b"\x16\x03\x01garbage\r\n\r\n", "garbage|BadStatusLine"),
+    "not HTTP": (b"\x16\x03\x01garbage\r\n\r\n", "not HTTP"),
     "a chunk of no size": (answer(b"zz\r\na\r\n", "Transfer-Encoding: chunked"), "."),
 }  # fmt: skip
 

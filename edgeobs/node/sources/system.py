@@ -77,8 +77,8 @@ def memory(host: Host) -> Found:
 
 def paging(host: Host) -> Found:
     """Major faults (pages that had to be fetched from disk), pages swapped, and kills for want of memory."""
-    lines = (line.split() for line in host.text(f"{host.proc}/vmstat").splitlines())
-    count = {name: float(value) for name, value in lines}
+    lines = (line.partition(" ") for line in host.text(f"{host.proc}/vmstat").splitlines())
+    count = {name: float(value) for name, _, value in lines if name in _OF_VMSTAT}
     labels: Labels = (("system.paging.fault.type", "major"),)
     yield Reading("system.paging.faults", "counter", "{fault}", count["pgmajfault"], labels)
     for direction, name in (("in", "pswpin"), ("out", "pswpout")):
@@ -96,7 +96,8 @@ def process(host: Host) -> Found:
     for line in host.text(f"{host.proc}/stat").splitlines():
         name, _, rest = line.partition(" ")
         if name in _OF_STAT:
-            yield _OF_STAT[name]._replace(value=float(rest.split()[0]))
+            first = rest.partition(" ")[0]  # of interrupts there may be thousands
+            yield _OF_STAT[name]._replace(value=float(first))
     yield Reading("system.uptime", "gauge", "s", float(host.text(f"{host.proc}/uptime").split()[0]))
 
 
@@ -112,6 +113,7 @@ def pressure(host: Host) -> Found:
             yield Reading("system.linux.pressure.ratio", "gauge", "1", recent, labels)
 
 
+_OF_VMSTAT = frozenset({"pgmajfault", "pswpin", "pswpout", "oom_kill"})
 _OF_STAT = {
     "procs_running": Reading("system.linux.process.runnable", "gauge", "{process}", 0),
     "procs_blocked": Reading("system.linux.process.blocked", "gauge", "{process}", 0),
