@@ -71,6 +71,7 @@ class Agent:
         self.core, self.keeper, self.telling, self.inlet = core, keeper, telling, inlet
         self.counts: Counts = core.counts
         self.problems: dict[str, str] = {}  # what cannot be read now, and why
+        self.alone: Callable[[int], None] | None = None  # acts while we are cut off, where that is delegated
         self._config, self._readings, self._read, self._clock = config, readings, read, clock
         self._scrapers = [(scraper, *_of(scraper, core, principal, readings)) for scraper in scrapers]
         self._decoders = Decoders(core.interner, fast=None if config.detect.compiled else False)
@@ -97,9 +98,12 @@ class Agent:
             each.answer(receipt)
         self.keeper.tick(self.core.pipeline, now)
         self.telling.tick(now)
+        if self.alone is not None:
+            self.alone(now)
 
     def close(self) -> None:
         """Process what waits, save, let go."""
+        self.alone = None
         self.step()
         self.inlet.close("the agent is stopping")
         now = self._clock()

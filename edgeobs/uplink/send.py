@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from edgeobs.node.retry import seconds
 from edgeobs.signals import Counts
-from edgeobs.uplink.pace import Link, after, judge, pace
+from edgeobs.uplink.pace import Link, Silence, after, judge, pace, silence
 from edgeobs.uplink.parcel import KIND, LAST, PARCEL, PATHS, Label, Lane, Parcel
 from edgeobs.uplink.queue import Queue, QueueError
 from edgeobs.uplink.settings import Settings
@@ -75,6 +75,10 @@ class Sender:
         """There may be something in the queue."""
         if self.queue.bytes:
             self._wake.set()
+
+    def silence(self) -> Silence:
+        """Whether the core answers; any thread may ask."""
+        return silence(self.link, self._clock())
 
     def stop(self, within_s: float = 1.0) -> None:
         """Stop, in the middle of the queue if need be: what waits is on disk."""
