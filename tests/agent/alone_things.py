@@ -14,9 +14,12 @@ from edgeobs.uplink.pace import Silence
 T0 = 1_700_000_000 * SECOND
 NODE = Resource("c1", "z1", "edge-1")
 UP = 'edgeobs_node_service_up{service_name="kubelet"}'
+UNITS = (
+    Unit(unit="k3s-agent.service", low=("edgeobs_node_service_up{*kubelet*}",)),
+    Unit(unit="b.service", high=("queue",)),
+)
 SETTINGS = Settings(
-    enabled=True, after_s=60, most=2, per_s=3600, cooldown_s=1800, verify_s=120,
-    units=(Unit(unit="k3s-agent.service", low=("edgeobs_node_service_up{*kubelet*}",)), Unit(unit="b.service", high=("queue",))),
+    enabled=True, after_s=60, most=2, per_s=3600, cooldown_s=1800, verify_s=120, units=UNITS,
     pods=(Pods(namespace="shop", high=("queue",)),), metaserver_url="http://127.0.0.1:10550",
 )  # fmt: skip
 
@@ -33,8 +36,9 @@ def make_evidence(
     """A series that should be about 1."""
     labels = (("service_name", "kubelet"),) if text == UP else ()
     return Evidence(
-        source="series", text=text, name=text.partition("{")[0], labels=labels, unit="", onset_ns=at_ns, last_ns=at_ns,
-        score=score, weight=1.0, value=value, expected=1.0, low=0.5, high=1.5, resource=whose, calm=calm,
+        source="series", text=text, name=text.partition("{")[0], labels=labels, unit="", onset_ns=at_ns,
+        last_ns=at_ns, score=score, weight=1.0, value=value, expected=1.0, low=0.5, high=1.5, resource=whose,
+        calm=calm,
     )  # fmt: skip
 
 
@@ -54,7 +58,7 @@ def make_incident(
 
 
 class Did(NamedTuple):
-    """What was asked of the hands."""
+    """What was begun, or asked of the hands."""
 
     kind: str
     target: str
@@ -72,9 +76,10 @@ class Bench:
         self.incidents: dict[str, Incident] = {}
         self.over: list[Incident] = []
         self.result = Result("done")
+        self.begun: list[Did] = []
         self.did: list[Did] = []
         self.told: list[Incident] = []
-        self.before: Callable[[Did], None] = lambda did: None
+        self.before: Callable[[Did], None] = lambda _: None
         self.hold: list[Callable[[], None]] | None = None  # work that waits; None: it is done at once
         self.start()
 
@@ -109,12 +114,13 @@ class Bench:
         self.told += [self.alone.story(incident) for incident in incidents]
 
     def do(self, kind: str, target: str) -> Result:
-        did = Did(kind, target, self.steady_s)
-        self.before(did)
-        self.did.append(did)
+        self.did.append(Did(kind, target, self.steady_s))
         return self.result
 
     def run(self, work: Callable[[], None]) -> None:
+        begun = Did(self.deeds[-1].kind, self.deeds[-1].target, self.steady_s)
+        self.before(begun)
+        self.begun.append(begun)
         if self.hold is None:
             work()
         else:

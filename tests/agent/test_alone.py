@@ -1,7 +1,7 @@
 """What the agent does alone: the budget, the record, what it watches and tells; in simulated time."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -265,14 +265,21 @@ def test_a_pod_is_named_with_its_namespace_and_only_one(bench: Bench) -> None:
     assert [did[:2] for did in bench.did] == [("restart_pod", "shop/web-1")]
 
 
-HELD = {
+def clock_set(bench: Bench) -> None:
+    bench.ahead_s = 7.0
+    bench.ill()
+
+
+def elsewhere(bench: Bench) -> None:
+    bench.incidents["inc-1"] = make_incident(bench.now_ns, place=Resource("c1", "z1", "edge-2"))
+
+
+HELD: dict[str, Callable[[Bench], None]] = {
     "cut_off": lambda bench: setattr(bench, "silent_since_s", None),
-    "own_node": lambda bench: bench.incidents.update(
-        {"inc-1": make_incident(bench.now_ns, place=Resource("c1", "z1", "edge-2"))}
-    ),
+    "own_node": elsewhere,
     "fresh": lambda bench: bench.ill(make_evidence(bench.now_ns - 40 * SECOND)),
     "certain": lambda bench: bench.ill(make_evidence(bench.now_ns, score=8.0)),
-    "clock": lambda bench: (setattr(bench, "ahead_s", 7.0), bench.ill()),
+    "clock": clock_set,
     "enabled": lambda bench: setattr(bench.alone, "settings", replace(SETTINGS, enabled=False)),
     "budget": lambda bench: setattr(bench.alone, "settings", replace(SETTINGS, most=0)),
     "paused": lambda bench: setattr(bench.alone, "_guard", replace(bench.alone._guard, pause=True)),
@@ -324,14 +331,15 @@ def test_a_restart_with_a_clock_that_went_back_holds(bench: Bench) -> None:
     assert len(bench.did) == 2
 
 
-def test_whatever_raises_nothing_is_done_and_the_agent_goes_on(bench: Bench) -> None:
+def test_whatever_raises_nothing_is_done_and_the_agent_goes_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bench.cut()
     bench.ill()
-    works = bench.silence
-    bench.alone._silence = lambda: 1 / 0
-    bench.step()
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.alone, "_silence", lambda: 1 / 0)
+        bench.step()
     assert "ZeroDivisionError" in bench.problems["alone"]
-    bench.alone._silence = works
     for _ in range(12):
         bench.ill()
         bench.step()

@@ -146,10 +146,12 @@ class Alone:
     def _look(self, now_ns: int) -> None:
         """The clock of budgets goes as one that nobody can set; a step of ours beside it holds everything."""
         steady_ns = self._steady()
-        before_ns, gone_ns = self._ledger.last_ns, now_ns - self._now_ns
+        before_ns, gone_ns, settled_ns = self._ledger.last_ns, now_ns - self._now_ns, self._ledger.settled_ns
         self._ledger.look(steady_ns)
         if before_ns and abs(gone_ns - (steady_ns - before_ns)) > _STEP_NS:
             self._stepped()
+        if self._ledger.settled_ns != settled_ns:
+            self._tick_ns = 0  # a restart must know of it
         self._now_ns = now_ns
 
     def _stepped(self) -> None:
@@ -164,17 +166,20 @@ class Alone:
             self._read()
         self.record.write()
         if failing:
-            self.record.tick(Clock(self._now_ns, self._ledger.steady_ns))
+            self._write_time()
             del self._problems["alone"]
         return True
 
     def _read(self) -> None:
         """What was spent; an intent without a result is told, and not repeated."""
         deeds, clock = self.record.open()
-        self._ledger.steady_ns = max(clock.steady_ns, self._ledger.steady_ns)
+        ledger, before_ns = self._ledger, max(clock.steady_ns - SECOND, 0)  # it begins at a second
+        ledger.settled_ns += before_ns
+        ledger.steady_ns += before_ns
+        ledger.settled_ns = max(clock.settled_ns, ledger.settled_ns)
         if self._now_ns < clock.now_ns - _STEP_NS:
             self._stepped()
-        self._ledger.past = [deed.decision for deed in deeds]
+        ledger.past = [deed.decision for deed in deeds]
         for deed in deeds:
             if deed.state == "intended":
                 self._move(deed, "unknown", _UNKNOWN)
@@ -206,9 +211,13 @@ class Alone:
         for deed in list(self.record.deeds.values()):
             if not deed.unanswered and not self._counts(deed) and deed.incident.id not in incidents:
                 self.record.forget(deed)
-        if self._ledger.past and self._ledger.steady_ns >= self._tick_ns:
-            self.record.tick(Clock(self._now_ns, self._ledger.steady_ns))
-            self._tick_ns = self._ledger.steady_ns + _TICK_NS
+        holding = self._ledger.settled_ns > self._ledger.steady_ns
+        if (self._ledger.past or holding) and self._ledger.steady_ns >= self._tick_ns:
+            self._write_time()
+
+    def _write_time(self) -> None:
+        self.record.tick(Clock(self._now_ns, self._ledger.steady_ns, self._ledger.settled_ns))
+        self._tick_ns = self._ledger.steady_ns + _TICK_NS
 
     def _counts(self, deed: Deed) -> bool:
         back_s = max(self.settings.per_s, self.settings.cooldown_s)
