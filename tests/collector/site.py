@@ -85,7 +85,8 @@ def agent(
     size = {} if queue_bytes is None else {"queue_size": queue_bytes}
     found["exporters"] = {name: _soon(**size) for name in QUEUES}
     found["service"]["pipelines"] = {
-        name: {"processors": ["memory_limiter", "resource"]} for name in ("logs", "metrics", "traces")
+        name: {"processors": ["memory_limiter", "resource", *["transform/lines"] * (name == "logs")]}
+        for name in ("logs", "metrics", "traces")
     }
     found["service"]["pipelines"]["metrics"]["receivers"] = list(metrics)
     return found
@@ -161,6 +162,7 @@ def site(
     queue_bytes: int | None = None,
     disk: Sequence[str] = (),
     second_core: str = "",
+    trace_store: str = "",
 ) -> Site:
     """Of these programs.
 
@@ -180,11 +182,13 @@ def site(
         Words before its command: a program that gives it another disk, and then becomes it.
     second_core
         Where a second core takes OTLP; none by default.
+    trace_store
+        Where one takes OTLP/gRPC, without TLS; none by default.
 
     """
     keys = secrets(folder / "secrets")
     common = {"SECRETS": str(keys), "LISTEN": "127.0.0.1"}
-    layers = ["two-cores"] if second_core else []
+    layers = [name for name, used in (("two-cores", second_core), ("trace-store", trace_store)) if used]
     core = Program(
         children, "core", lambda ports: _core(folder, ports), ("http", "page"), ("page", "/readyz"), _own
     )
@@ -207,6 +211,8 @@ def site(
             "LOKI": lines.url("http"),
             "PROMETHEUS": series.url("http"),
             "EDGEOBS_1": second_core,
+            "TRACES": trace_store,
+            "TRACES_INSECURE": "true",
         },
     )
     node = Program(

@@ -56,7 +56,7 @@ def test_a_full_queue_loses_no_line_and_tells_senders_to_come_back(build: Build)
     site = build(metrics=["otlp"], queue_bytes=128 << 10)
     site.agent.start()
     workload = Workload(site.pod_logs, site.agent)
-    workload.logs(3000)  # some 600 KiB
+    workload.logs(3000)  # some 400 KiB
     wait(lambda: site.agent.metric("metrics", FULL) > 0, "the queue of logs is full")
 
     answers = [refused(workload) for _ in range(40)]  # some 6 KiB each
@@ -80,7 +80,7 @@ def test_a_full_disk_is_counted_and_what_was_read_comes_once_there_is_room(
     site = build(metrics=["otlp"], disk=[*small_disk(), str(state)])
     site.agent.start()
     workload = Workload(site.pod_logs, site.agent)
-    workload.logs(22_000)  # some 5 MiB
+    workload.logs(45_000)  # some 6 MiB
     wait(lambda: site.agent.metric("metrics", FULL) > 0, "the disk is full")
     wait(lambda: "no space left on device" in site.agent.said(), "it says so")
     wait(lambda: refused(workload), "senders are told")

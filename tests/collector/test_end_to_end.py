@@ -1,14 +1,17 @@
 """A workload, its node's Collector, the site's, Loki, Prometheus, a core: all real; the core is killed."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
-from tests.collector.programs import Program
-from tests.collector.site import CLUSTER, NODE, Site
+from edgeobs.demo.children import Children
+from tests.collector.programs import Program, written
+from tests.collector.site import CLUSTER, HEALTH, NODE, Site
 from tests.collector.stub import Stub, port, stub
 from tests.collector.targets import good, served
 from tests.collector.workload import Workload
@@ -79,6 +82,44 @@ def test_two_cores_get_the_same_and_do_not_wait_for_each_other(build: Build) -> 
     assert sorted(first.lines(), key=str) == sorted(second.lines(), key=str)
 
 
+def test_a_trace_store_gets_every_span_once_whenever_it_comes(
+    build: Build, children: Children, otelcol: Path, tmp_path: Path
+) -> None:
+    with stub() as behind:
+        store = taking_traces(children, otelcol, tmp_path, behind)
+        site = build(metrics=["otlp"], trace_store=store.address("otlp"))
+        for program in (site.gateway, site.agent):
+            program.start()
+        workload = Workload(site.pod_logs, site.agent)
+        with stub(port(site.core)) as core:
+            for _ in range(3):
+                workload.traces(20)
+            wait(lambda: len(core.spans()) == workload.spans, "the core does not wait for it")
+            store.start()
+            wait(lambda: len(behind.spans()) == workload.spans, "it gets what it missed")
+            workload.traces(20)
+            wait(lambda: len(behind.spans()) == len(core.spans()) == workload.spans, "and what comes then")
+
+
+def taking_traces(children: Children, otelcol: Path, folder: Path, behind: Stub) -> Program:
+    """A trace store to the gateway: another Collector, which hands on to a stub."""
+
+    def command(ports: Mapping[str, int]) -> list[str]:
+        config = {
+            "extensions": {"health_check": {"endpoint": f"127.0.0.1:{ports['health']}"}},
+            "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": f"127.0.0.1:{ports['otlp']}"}}}},
+            "exporters": {"otlp_http": {"endpoint": behind.url}},
+            "service": {
+                "extensions": ["health_check"],
+                "telemetry": {"metrics": {"level": "none"}},
+                "pipelines": {"traces": {"receivers": ["otlp"], "exporters": ["otlp_http"]}},
+            },
+        }
+        return [str(otelcol), f"--config={written(folder / 'store.yaml', yaml.safe_dump(config))}"]
+
+    return Program(children, "store", command, ("otlp", "health"), HEALTH)
+
+
 def arrived(core: Stub) -> Counter[str]:
     """What a stub was sent, by signal."""
     return Counter(points=len(core.points("till.queue")), lines=len(core.lines()), spans=len(core.spans()))
@@ -93,6 +134,8 @@ def test_a_node_goes_on_where_it_was_whatever_dies(build: Build) -> None:
     workload.logs(500)  # the gateway is away: they wait on the node's disk
     wait(lambda: queued(site.agent, "otlp_grpc/logs") > 0, "the agent keeps what it read")
     site.agent.kill()
+    for note in (site.folder / "agent").glob("receiver_filelog_*"):
+        note.unlink()  # of how far it has read: power fails before it is written
     workload.logs(500)  # nobody reads
     workload.rotate()
     workload.logs(500)

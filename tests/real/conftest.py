@@ -18,13 +18,16 @@ from tests.real.trial import Trial
 HERE = Path(__file__).parent
 RBAC = HERE.parents[1] / "deploy/kubernetes/rbac.yaml"
 LONGEST_S = 900
+LEFT = "ignore:unclosed (transport|<socket):ResourceWarning"
+"""What httpx leaves of a connection that was being made when its task was cancelled."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits for Kubernetes may take longer than other tests."""
+    """What waits for Kubernetes may take longer than other tests, and ends in the middle of connecting."""
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.timeout(LONGEST_S))
+            item.add_marker(pytest.mark.filterwarnings(LEFT))
 
 
 @pytest.fixture(scope="session")

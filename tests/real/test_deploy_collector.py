@@ -1,6 +1,7 @@
 """The Collectors that are shipped, as a real API server takes them, and what the agent asks it for."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tests.collector.site import CLUSTER, DEPLOY, HEALTH, Overlay, agent, comman
 from tests.collector.stub import Stub, stub
 from tests.collector.targets import good, served
 from tests.collector.workload import Workload
-from tests.real.api import Api, documents, wait
+from tests.real.api import Api, Object, documents, wait
 from tests.real.control_plane import Account, ControlPlane
 from tests.real.nodes import Nodes
 from tests.real.parts import COLLECTOR, MissingPartsError, programs
@@ -105,6 +106,28 @@ def asking(ports: Mapping[str, int], kubeconfig: Path, sink: Stub) -> Overlay:
     return found
 
 
+def apply_with_short_hash(api: Api, made: Object, annotations: Mapping[str, str]) -> None:
+    """Apply a Deployment, with something in its pods by which their hash has no ten characters."""
+    template, replicas = made["spec"]["template"], made["spec"]["replicas"]
+    sets = f"/apis/apps/v1/namespaces/{made['metadata']['namespace']}/replicasets"
+
+    def hash_of(attempt: str) -> str:
+        labels = {
+            each["spec"]["template"]["metadata"]["annotations"]["attempt"]: each["metadata"]["labels"]
+            for each in api.items(sets)
+        }
+        return str(labels.get(attempt, {}).get("pod-template-hash", ""))
+
+    made["spec"]["replicas"] = 0
+    for attempt in map(str, range(100)):  # one in four is short
+        template["metadata"]["annotations"] = {**annotations, "attempt": attempt}
+        api.apply(made)
+        if len(wait("its ReplicaSet", partial(hash_of, attempt))) < 10:
+            break
+    made["spec"]["replicas"] = replicas
+    api.apply(made)
+
+
 def test_the_agent_knows_whose_telemetry_it_is_and_asks_for_no_more_than_it_may(
     control_plane: ControlPlane,
     account: Account,
@@ -119,8 +142,7 @@ def test_the_agent_knows_whose_telemetry_it_is_and_asks_for_no_more_than_it_may(
     with served(good) as target, stub() as sink:
         till = deployment("till", namespace, 2)
         scrape = {"prometheus.io/scrape": "true", "prometheus.io/port": target.rsplit(":", 1)[1]}
-        till["spec"]["template"]["metadata"]["annotations"] = scrape
-        api.apply(till)
+        apply_with_short_hash(api, till, scrape)
         pods = wait(
             "pods run", lambda: running(api, namespace, "till")[1:] and running(api, namespace, "till")
         )
@@ -149,7 +171,8 @@ def test_the_agent_knows_whose_telemetry_it_is_and_asks_for_no_more_than_it_may(
 
         def known() -> bool:
             workload.logs(1)
-            return any(whose.items() <= place.items() for place, _ in sink.lines())
+            found = {**whose, "service.name": "till"}  # of what is scraped it is the job
+            return any(found.items() <= place.items() for place, _ in sink.lines())
 
         wait("its lines come with all that Kubernetes knows", known)
         wait("its metrics too", lambda: sink.points("device_volts"))

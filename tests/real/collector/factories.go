@@ -9,6 +9,7 @@ import (
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/storage/filestorage"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/processor/k8sattributesprocessor"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/processor/resourceprocessor"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/processor/transformprocessor"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/receiver/filelogreceiver"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/receiver/hostmetricsreceiver"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/receiver/prometheusreceiver"
@@ -37,6 +38,7 @@ func factories() (otelcol.Factories, error) {
 		batchprocessor.NewFactory(),
 		resourceprocessor.NewFactory(),
 		k8sattributesprocessor.NewFactory(),
+		transformprocessor.NewFactory(),
 	)
 	exporters, e3 := otelcol.MakeFactoryMap[exporter.Factory](
 		otlpexporter.NewFactory(),
