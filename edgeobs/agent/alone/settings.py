@@ -50,7 +50,7 @@ class Settings:
 
     enabled: bool = False
     """Whether anything is done alone at all."""
-    after_s: Annotated[float, Ge(1), Le(604_800)] = 300.0
+    after_s: Annotated[float, Ge(1), Le(604_800)] = 120.0
     """Seconds that the core must not have answered before anything is done."""
     most: Annotated[int, Ge(0), Le(100)] = 2
     """Actions within `per_s`, over all targets. What failed, or came to nothing, counts."""
