@@ -1,5 +1,6 @@
 """What the agent does alone: the budget, the record, what it watches and tells; in simulated time."""
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ from edgeobs.agent.alone.journal import NAME, Journal
 from edgeobs.agent.alone.story import NAME as STORY
 from edgeobs.incidents import codec
 from edgeobs.signals import SECOND, Resource
+from edgeobs.web.answers import incident_detail
 from tests.agent.alone_things import NODE, SETTINGS, Bench, make_evidence, make_incident
 
 
@@ -42,6 +44,9 @@ def test_what_is_on_the_list_is_restarted_once_watched_and_told(bench: Bench) ->
     assert "kubelet" in story.text
     again = codec.read_incident(*codec.write_incident(told))
     assert (again.title, again.evidence[-1].text) == (told.title, story.text)
+    shown = json.loads(incident_detail(again).model_dump_json())
+    assert shown["title"] == told.title, "as the core's API answers it"
+    assert shown["evidence"][-1]["text"] == shown["evidence"][-1]["brief"] == story.text
     assert bench.counts["edgeobs_agent_actions_total", "restart_unit", "helped"] == 1
     assert len(bench.did) == 1
 
