@@ -82,6 +82,7 @@ class Bench:
         self.before: Callable[[Did], None] = lambda _: None
         self.hold: list[Callable[[], None]] | None = None  # work that waits; None: it is done at once
         self.start()
+        self.step()  # and the core answers
 
     @property
     def now_ns(self) -> int:

@@ -174,6 +174,13 @@ def test_nothing_is_done_on_a_record_that_cannot_be_read(tmp_path: Path) -> None
     for _ in range(20):
         bench.ill()
         bench.step()
+    assert bench.rules() == {"cut_off"}, "of a new file it is not known whether the core ever answered"
+    bench.silent_since_s = None
+    bench.step()
+    bench.cut()
+    for _ in range(20):
+        bench.ill()
+        bench.step()
     assert bench.problems == {}
     assert len(bench.did) == 1
     bench.alone.close()
@@ -334,6 +341,16 @@ def test_a_restart_with_a_clock_that_went_back_holds(bench: Bench) -> None:
         bench.ill(name="inc-2")
         bench.step()
     assert len(bench.did) == 2
+
+
+def test_a_core_that_has_never_answered_is_most_likely_misspelt(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.restart()
+    bench.cut()
+    bench.ill()
+    bench.step()
+    assert len(bench.did) == 1, "it did so before a restart"
+    bench.alone.close()
 
 
 def test_whatever_raises_nothing_is_done_and_the_agent_goes_on(

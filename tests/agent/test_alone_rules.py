@@ -190,7 +190,7 @@ Cut.TestCase.settings = settings(
 )
 TestUnderAnySequenceOfEvents = Cut.TestCase
 
-KNOWN = Known(SETTINGS, GuardSettings(), NODE, Silence(True, True, 100.0, 1.0), (), Ledger(), "")
+KNOWN = Known(SETTINGS, GuardSettings(), NODE, Silence(True, True, 100.0, 1.0), (), Ledger(), answered=True)
 
 
 def wish() -> Wish:
@@ -226,7 +226,9 @@ def test_each_rule_alone_forbids_it() -> None:
         assert decision.verdict != "allowed", name
 
 
-def test_a_core_that_was_never_asked_is_not_cut_off() -> None:
+def test_a_core_that_was_never_asked_or_has_never_answered_is_not_cut_off() -> None:
+    decision = consider(wish(), KNOWN._replace(answered=False), T0)
+    assert (decision.verdict, decision.rule) == ("held", "cut_off")
     decision = consider(wish(), KNOWN._replace(silence=Silence(False, False, 0.0, 0.0)), T0)
     assert (decision.verdict, decision.rule) == ("held", "cut_off")
 

@@ -86,6 +86,7 @@ class Alone:
         self._ledger = Ledger()
         self._now_ns = self._retry_ns = self._tick_ns = 0
         self._results: SimpleQueue[tuple[int, Result]] = SimpleQueue()
+        self._answered = False  # whether the core ever did
         self._untold: set[int] = set()  # deeds whose state the core is to be told
         self._said: dict[tuple[str, str], str] = {}  # (incident, target) → the rule that was told last
 
@@ -128,13 +129,15 @@ class Alone:
         silence = self._silence()
         self._watch(incidents)
         self._retell()
-        if silence.asked and not silence.silent:
+        if silence.answers:
             self.record.answered()
+            self._tick_ns = self._tick_ns if self._answered else 0
+            self._answered = True
         self._forget(incidents)
         self.record.write()
         known = Known(
             self.settings, self._guard, self.node, silence, tuple(self.record.deeds.values()), self._ledger,
-            self._problems.get("alone", ""),
+            self._answered, self._problems.get("alone", ""),
         )  # fmt: skip
         for wish in wishes(incidents.values(), self.settings):
             decision = consider(wish, known, now_ns)
@@ -179,6 +182,7 @@ class Alone:
         ledger.settled_ns = max(clock.settled_ns, ledger.settled_ns)
         if self._now_ns < clock.now_ns - _STEP_NS:
             self._stepped()
+        self._answered = self._answered or bool(clock.answered)
         ledger.past = [deed.decision for deed in deeds]
         for deed in deeds:
             if deed.state == "intended":
@@ -212,11 +216,11 @@ class Alone:
             if not deed.unanswered and not self._counts(deed) and deed.incident.id not in incidents:
                 self.record.forget(deed)
         holding = self._ledger.settled_ns > self._ledger.steady_ns
-        if (self._ledger.past or holding) and self._ledger.steady_ns >= self._tick_ns:
+        if (self._ledger.past or holding or not self._tick_ns) and self._ledger.steady_ns >= self._tick_ns:
             self._write_time()
 
     def _write_time(self) -> None:
-        self.record.tick(Clock(self._now_ns, self._ledger.steady_ns, self._ledger.settled_ns))
+        self.record.tick(Clock(self._now_ns, self._ledger.steady_ns, self._ledger.settled_ns, self._answered))
         self._tick_ns = self._ledger.steady_ns + _TICK_NS
 
     def _counts(self, deed: Deed) -> bool:

@@ -18,8 +18,9 @@ CREATE TABLE deeds (
     id INTEGER PRIMARY KEY AUTOINCREMENT, decision TEXT NOT NULL, incident TEXT NOT NULL, plots BLOB NOT NULL,
     evidence TEXT NOT NULL, state TEXT NOT NULL, text TEXT NOT NULL, changed_ns INTEGER NOT NULL,
     watched_ns INTEGER NOT NULL, unanswered INTEGER NOT NULL);
-CREATE TABLE clock (now_ns INTEGER NOT NULL, steady_ns INTEGER NOT NULL, settled_ns INTEGER NOT NULL);
-INSERT INTO clock VALUES (0, 0, 0);
+CREATE TABLE clock (now_ns INTEGER NOT NULL, steady_ns INTEGER NOT NULL, settled_ns INTEGER NOT NULL,
+    answered INTEGER NOT NULL);
+INSERT INTO clock VALUES (0, 0, 0, 0);
 """
 _REASONS = {
     "SQLITE_CORRUPT": "the file is damaged, and what was spent is not known; move it away to begin anew",
@@ -33,11 +34,12 @@ class JournalError(RuntimeError):
 
 
 class Clock(NamedTuple):
-    """What was known of time last."""
+    """What was known last of time, and of the core."""
 
     now_ns: int  # our clock; 0: nothing
     steady_ns: int  # the clock of budgets
     settled_ns: int  # nothing new before this time of it
+    answered: int  # 1: the core has answered once; 0: never
 
 
 class Journal:
@@ -116,7 +118,7 @@ class Journal:
     def tick(self, clock: Clock) -> None:
         """Time went on."""
         with self._transaction() as db:
-            db.execute("UPDATE clock SET now_ns = ?, steady_ns = ?, settled_ns = ?", clock)
+            db.execute("UPDATE clock SET now_ns = ?, steady_ns = ?, settled_ns = ?, answered = ?", clock)
 
     def read(self) -> tuple[list[Deed], Clock]:
         """All that is kept, oldest first, and the time."""
@@ -125,7 +127,9 @@ class Journal:
                 "SELECT id, decision, incident, plots, evidence, state, text, changed_ns, watched_ns,"
                 " unanswered FROM deeds ORDER BY id"
             ).fetchall()
-            clock = Clock(*self._db.execute("SELECT now_ns, steady_ns, settled_ns FROM clock").fetchone())
+            clock = Clock(
+                *self._db.execute("SELECT now_ns, steady_ns, settled_ns, answered FROM clock").fetchone()
+            )
         try:
             return [_deed(*row) for row in rows], clock
         except (ValueError, KeyError, TypeError) as error:

@@ -40,6 +40,7 @@ class Known(NamedTuple):
     silence: Silence
     deeds: Sequence[Deed]  # those that still count
     ledger: Ledger  # the clock of budgets, and what was allowed
+    answered: bool  # the core has, at any time
     journal: str = ""  # why nothing can be put on record; empty: it can
 
 
@@ -103,6 +104,8 @@ def cut_off(scene: Scene) -> Said:
     silence, least = scene.known.silence, scene.known.settings.after_s
     if not silence.asked:
         return "held", "the core was not asked anything yet"
+    if not scene.known.answered:
+        return "held", "the core has never answered yet: is uplink.url right?"
     if not silence.silent:
         return "held", "the core answers: what is to be done is its to decide"
     if not silence.for_s >= least:
