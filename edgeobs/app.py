@@ -125,7 +125,7 @@ async def serve(config: Config) -> None:
     )
     # The page is served as its own section says, by the same server code and with the same time limits.
     page = HttpServer(
-        web_app(board, config.web, stopping.is_set, desk, archive(config.loki)),
+        web_app(board, config.web, stopping.is_set, desk, archive(config.loki), agents.late),
         listen(config.web.host, config.web.port),
         replace(config.server, tls=Tls()),
         Counts(),

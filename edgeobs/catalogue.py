@@ -191,6 +191,6 @@ METRICS: dict[str, Metric] = {
         "counter", "Sequences of nodes that never came: what their queues had to drop."
     ),
     "edgeobs_uplink_forgotten_total": Metric(
-        "counter", "Incidents and windows of nodes that the core let go of for want of room.", ("kind",)
+        "counter", "Incidents, windows and summaries' peaks of nodes let go of for want of room.", ("kind",)
     ),
 }

@@ -11,6 +11,7 @@ LATE_NS = 120 * SECOND
 _ALIVE_NS = 10 * SECOND
 _LATELY_NS = 30 * SECOND
 _RUNS_NS = 600 * SECOND
+_KNOWN_NS = 24 * 3600 * SECOND
 _NO_METRICS = "the node's metrics are missing; its logs or spans go on"
 _MOST_PLACES = 10_000
 
@@ -21,6 +22,7 @@ class Hearing:
     def __init__(self) -> None:
         self.spoke: dict[Resource, int] = {}  # node → when logs or spans of now came from it, our clock
         self.running: dict[Resource, str] = {}  # what runs, down to the pod → its service
+        self.streams: dict[Resource, dict[str, int]] = {}  # node → "logs", "spans" → when of now, our clock
         self._ran: dict[Resource, int] = {}
         self._alive: set[Resource] = set()
 
@@ -30,12 +32,14 @@ class Hearing:
             place = each.resource
             if (place.pod or place.workload) and (place in self._ran or len(self._ran) < _MOST_PLACES):
                 self.running[place], self._ran[place] = each.service(), now_ns
-        times = batch.time_ns if isinstance(batch, LogBatch) else batch.end_ns
+        kind, times = ("logs", batch.time_ns) if isinstance(batch, LogBatch) else ("spans", batch.end_ns)
         fresh = (times == 0) | (times > now_ns - LATE_NS)
         for number in np.unique(batch.source[fresh]).tolist():
             place = batch.sources[number].resource.place()
             if place.node and (place in self.spoke or len(self.spoke) < _MOST_PLACES):
                 self.spoke[place] = now_ns
+            if place.node and (place in self.streams or len(self.streams) < _MOST_PLACES):
+                self.streams.setdefault(place, {})[kind] = now_ns
 
     def look(
         self, beats: Sequence[Heartbeat], absences: Sequence[Absence], now_ns: int
@@ -44,6 +48,9 @@ class Hearing:
         self.spoke = {place: at for place, at in self.spoke.items() if 0 <= now_ns - at < LATE_NS}
         for place in [place for place, at in self._ran.items() if now_ns - at > _RUNS_NS]:
             del self.running[place], self._ran[place]
+        gone = [p for p, of in self.streams.items() if now_ns - max(of.values()) > _KNOWN_NS]
+        for place in gone:
+            del self.streams[place]
         self._alive = {beat.place for beat in beats if beat.state in ("young", "alive")}
         self._alive |= {place for place, at in self.spoke.items() if now_ns - at < _LATELY_NS}
         return still_heard(beats, absences, self.spoke, now_ns)
@@ -78,6 +85,30 @@ def still_heard(
         elif each.scope in ("node", "exporter") or any(_within(place, each.place) for place in dead):
             kept.append(each)
     return [beat._replace(state="late") if beat.place in living else beat for beat in beats], kept
+
+
+def without_metrics(
+    beats: Sequence[Heartbeat], streams: Mapping[Resource, Mapping[str, int]], now_ns: int
+) -> list[Heartbeat]:
+    """Nodes that send logs or spans alone, as beats: for people, since nobody waits for these.
+
+    ``streams`` is node → what it sends → when last. One heard in ten minutes is alive, after that it is
+    retired, and never late or silent. A node whose logs say less of where it is than its metrics is one node.
+    """
+    known: dict[str, list[Resource]] = {}
+    for beat in beats:
+        known.setdefault(beat.place.node, []).append(beat.place)
+    found = []
+    for place, of in streams.items():
+        if any(_same(place, other) for other in known.get(place.node, ())):
+            continue
+        at = max(of.values())
+        found.append(Heartbeat(place, "alive" if now_ns - at <= _RUNS_NS else "retired", at, 0))
+    return found
+
+
+def _same(vague: Resource, node: Resource) -> bool:
+    return vague.cluster in ("", node.cluster) and vague.zone in ("", node.zone)
 
 
 def _within(node: Resource, wide: Resource) -> bool:

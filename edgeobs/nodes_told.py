@@ -1,5 +1,9 @@
-"""Where agents of nodes tell a core what they found: the receiver of `uplink`, beside what senders use."""
+"""Where agents of nodes tell a core what they found: the receiver of `uplink`, beside what senders use.
 
+And where people see of it what nothing could act upon (`web.NodesTold`).
+"""
+
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,8 +16,10 @@ from edgeobs.ingest.auth import Auth
 from edgeobs.ingest.delivery import Submit
 from edgeobs.ingest.settings import Settings
 from edgeobs.signals import Counts
+from edgeobs.uplink import late
 from edgeobs.uplink.inbox import Inbox, InboxError
 from edgeobs.uplink.receive import BASE, Receiver
+from edgeobs.web import Ended, Late, NodesTold, Peak, Refused
 
 log = structlog.get_logger("edgeobs")
 
@@ -24,10 +30,36 @@ _AGAIN_S = "30"
 
 
 class Told(NamedTuple):
-    """The routes, and what an operator should know."""
+    """The routes, what an operator should know, and what the page shows; None: nothing can be read."""
 
     routes: list[Route]
     notices: tuple[str, ...] = ()
+    late: NodesTold | None = None
+
+
+class _Read:
+    """An inbox as the page reads it."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+
+    def late(
+        self, node: str | None, ended: Ended | None, limit: int, offset: int
+    ) -> tuple[int, Sequence[Late], Mapping[str, int]]:
+        """See `uplink.late.late`."""
+        try:
+            total, found, nodes = late.late(self._inbox, node, ended, limit, offset)
+        except InboxError as error:
+            raise Refused(503, str(error)) from error
+        return total, [Late(*each) for each in found], nodes
+
+    def late_one(self, node: str, incident: str) -> tuple[Late, Sequence[Peak]] | None:
+        """See `uplink.late.one`."""
+        try:
+            found = late.one(self._inbox, node, incident)
+        except InboxError as error:
+            raise Refused(503, str(error)) from error
+        return found and (Late(*found[0]), [Peak(*each) for each in found[1]])
 
 
 def told(submit: Submit, auth: Auth, settings: Settings, folder: Path, counts: Counts, late_s: float) -> Told:
@@ -38,7 +70,8 @@ def told(submit: Submit, auth: Auth, settings: Settings, folder: Path, counts: C
     except (InboxError, OSError) as error:
         log.error("agents_not_heard", reason=str(error))
         return Told(_refusing(str(error)), (f"what nodes' agents tell is not taken: {error}",))
-    return Told(Receiver(submit, auth, settings, inbox, counts, late_s=late_s).routes())
+    receiver = Receiver(submit, auth, settings, inbox, counts, late_s=late_s)
+    return Told(receiver.routes(), late=_Read(inbox))
 
 
 def _refusing(reason: str) -> list[Route]:

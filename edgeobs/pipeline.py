@@ -43,6 +43,7 @@ from edgeobs.signals import (
 )
 from edgeobs.streams import Streams, both, both_scores
 from edgeobs.suspects import suspects
+from edgeobs.traces import Hint
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -173,6 +174,10 @@ class Pipeline:
     def services(self, now_ns: int) -> dict[str, Any]:
         """Who calls whom, of late, with the edges marked that are surprising (`traces.graph`)."""
         return self.streams.services(opening(_SELDOM, self.incidents.settings), now_ns)
+
+    def hints(self, now_ns: int) -> tuple[Hint, ...]:
+        """Traces worth keeping now: of what is as surprising as a marked edge."""
+        return self.streams.hints(opening(_SELDOM, self.incidents.settings), now_ns)
 
     def score_of(self, node: int) -> float:
         """The strongest recent score of a node's series, decades; fades within seconds."""

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeobs import __version__
+from edgeobs.hearing import without_metrics
 from edgeobs.keep import Keeper
 from edgeobs.pipeline import Pipeline
-from edgeobs.signals import SECOND, Counts, Incident
+from edgeobs.signals import SECOND, Counts, Heartbeat, Incident, Resource
 from edgeobs.telemetry import Histogram, exposition
-from edgeobs.web import Call, Node, Operation, Published, Said, Status, Zone, node_state, zone_state
+from edgeobs.web import Call, Hint, Node, Operation, Published, Said, Status, Zone, node_state, zone_state
 
 if TYPE_CHECKING:
     from edgeobs.engine import Engine
@@ -60,6 +61,7 @@ class Board:
         self.engine: Engine | None = None
         self._started_ns = clock()
         self._calls: tuple[Call, ...] = ()
+        self._hints: tuple[Hint, ...] = ()
         self._drawn_ns = 0  # when they were looked at last
         self._rate = (self._started_ns, 0, nan)  # since, scored then, samples a second before
         self._now = self._make(0, self._started_ns, ())
@@ -67,7 +69,7 @@ class Board:
     def publish(self) -> None:
         """Make and show a new value; on the engine's thread."""
         now = self._clock()
-        self._now = self._make(self._now.version + 1, now, self._zones())
+        self._now = self._make(self._now.version + 1, now, self._zones(now))
 
     def published(self) -> Published:
         """The newest value."""
@@ -100,14 +102,15 @@ class Board:
         decisions = tuple(reversed(list(self._keeper.decisions)[-_SHOWN:]))
         return Published(
             version, now, zones, tuple(incidents), decisions, self._status(now), self._operations(),
-            self.words(), self._called(now),
+            self.words(), self._called(now), self._hints,
         )  # fmt: skip
 
     def _called(self, now: int) -> tuple[Call, ...]:
-        """The service graph; looked at anew every few seconds, since its intervals are longer still."""
+        """The service graph, and hints with it; looked at every few seconds: intervals are longer."""
         if not 0 <= now - self._drawn_ns < _GRAPH_NS:
             self._drawn_ns = now
             self._calls = tuple(calls(self._pipeline.services(now)["edges"][:_CALLS]))
+            self._hints = tuple(Hint(*each) for each in self._pipeline.hints(now))
         return self._calls
 
     def _operations(self) -> tuple[Operation, ...]:
@@ -122,35 +125,42 @@ class Board:
             for each in newest
         )  # fmt: skip
 
-    def _zones(self) -> tuple[Zone, ...]:
-        table = self._pipeline.table
+    def _zones(self, now: int) -> tuple[Zone, ...]:
+        table, beats, streams = (
+            self._pipeline.table,
+            self._pipeline.beats,
+            self._pipeline.streams.hearing.streams,
+        )
         used = len(table.identities)
         numbers = np.bincount(table.node[:used][table.node[:used] >= 0], minlength=len(table.nodes))
         open_here = _by_place(self._pipeline.incidents.active())
         zones: dict[tuple[str, str], list[Node]] = defaultdict(list)
-        for beat in self._pipeline.beats:
+        for beat in beats:
             place, number = beat.place, table.by_place.get(beat.place)
-            if number is None:
-                continue
-            ids = open_here.get(place, ())
-            simulated = ("edgeobs.simulated", "true") in table.nodes[number].attributes
-            score = nan if beat.state == "young" else self._pipeline.score_of(number)
-            zones[place.cluster, place.zone].append(
-                Node(
-                    place,
-                    node_state(beat.state, bool(ids)),
-                    beat.state,
-                    score,
-                    simulated,
-                    int(numbers[number]),
-                    beat.heard_ns,
-                    ids,
-                )
-            )
+            if number is not None:
+                sends = ("metrics", *sorted(streams.get(place, ())))
+                node = self._node(beat, number, int(numbers[number]), open_here.get(place, ()), sends)
+                zones[place.cluster, place.zone].append(node)
+        for beat in without_metrics(beats, streams, now):
+            place, number = beat.place, table.by_place.get(beat.place)
+            series = 0 if number is None else int(numbers[number])
+            node = self._node(beat, number, series, open_here.get(place, ()), tuple(sorted(streams[place])))
+            zones[place.cluster, place.zone].append(node)
         return tuple(
             Zone(zone, cluster, zone_state(nodes), tuple(sorted(nodes, key=lambda n: n.place.node)))
             for (cluster, zone), nodes in sorted(zones.items())
         )
+
+    def _node(
+        self, beat: Heartbeat, number: int | None, series: int, ids: tuple[str, ...], sends: tuple[str, ...]
+    ) -> Node:
+        """``number``: in the table; None: it has no series yet."""
+        pipeline, simulated, score = self._pipeline, False, nan
+        if number is not None:
+            simulated = ("edgeobs.simulated", "true") in pipeline.table.nodes[number].attributes
+            score = nan if beat.state == "young" else pipeline.score_of(number)
+        state = node_state(beat.state, bool(ids))
+        return Node(beat.place, state, beat.state, score, simulated, series, beat.heard_ns, ids, sends)
 
     def _status(self, now: int) -> Status:
         pipeline, keeper, engine = self._pipeline, self._keeper, self.engine
@@ -218,8 +228,8 @@ def calls(edges: Iterable[Mapping[str, Any]]) -> Iterator[Call]:
         )  # fmt: skip
 
 
-def _by_place(incidents: Sequence[Incident]) -> dict[object, tuple[str, ...]]:
-    found: dict[object, tuple[str, ...]] = {}
+def _by_place(incidents: Sequence[Incident]) -> dict[Resource, tuple[str, ...]]:
+    found: dict[Resource, tuple[str, ...]] = {}
     for incident in incidents:
         found[incident.place] = (*found.get(incident.place, ()), incident.id)
     return found

@@ -28,7 +28,7 @@ from edgeobs.signals import (
     SpanBatch,
     Told,
 )
-from edgeobs.traces import graph
+from edgeobs.traces import Hint, graph
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -58,8 +58,9 @@ class Traces(Protocol):
     def state(self) -> Arrays: ...
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None: ...
     def edges(self, now_ns: int) -> Sequence[Edge]: ...
-    def surprising(self, series: Int32s, time_ns: Int64s) -> None: ...
+    def surprising(self, series: Int32s, time_ns: Int64s, score: Floats) -> None: ...
     def exemplars(self, series: int) -> tuple[str, ...]: ...
+    def hints(self, least: float, now_ns: int) -> tuple[Hint, ...]: ...
 
 
 class Streams:
@@ -108,7 +109,7 @@ class Streams:
         self._recent = {n: each for n, each in self._recent.items() if now_ns - each[1] < RECENT_NS}
         self._recent |= {n: (s, now_ns) for n, s in zip(series.tolist(), score.tolist(), strict=True)}
         if self.traces is not None and len(series):
-            self._ask("traces", partial(self.traces.surprising, series, time_ns), None)
+            self._ask("traces", partial(self.traces.surprising, series, time_ns, score), None)
 
     def services(self, least: float, now_ns: int) -> dict[str, Any]:
         """Who calls whom, of late (`traces.graph`); marked is what reached so many decades a moment ago."""
@@ -131,6 +132,13 @@ class Streams:
         if self.traces is None:
             return ()
         return self._ask("traces", partial(self.traces.edges, now_ns), ())
+
+    def hints(self, least: float, now_ns: int) -> tuple[Hint, ...]:
+        """Traces of late that are worth keeping, the newest first; ``least`` as of `services`."""
+        self._now_ns = now_ns
+        if self.traces is None:
+            return ()
+        return self._ask("traces", partial(self.traces.hints, least, now_ns), ())
 
     def forget(self, ids: Int32s) -> None:
         """Series whose ids may be given to others."""

@@ -6,9 +6,7 @@ Pure: what is known of an interval goes in, hints come out. Nothing here decides
 from collections.abc import Iterable
 from typing import NamedTuple
 
-import numpy as np
-
-from edgeobs.signals import Bools, UInt64s
+from edgeobs.signals import UInt64s
 
 
 class Hint(NamedTuple):
@@ -17,16 +15,21 @@ class Hint(NamedTuple):
     trace: str  # id, 32 hex digits
     reason: str  # "slow", "failed", "new edge"
     what: str  # for people: of what
+    service: str  # of an edge: who is called
+    operation: str  # empty: of a service or an edge
     time_ns: int  # end of the interval it was seen in
+    score: float  # decades of that interval; 0: of a new edge, which is news whatever it shows
 
 
 class Candidate(NamedTuple):
     """What an interval has to show of a service, operation or edge; empty trace ids: there are none."""
 
     what: str
+    service: str
+    operation: str
     slow: str
     failed: str
-    surprising: bool  # a detector found its interval so
+    score: float  # decades, how surprising a detector found its interval; 0: nobody did
     new: bool  # an edge nobody has seen before
 
 
@@ -38,25 +41,14 @@ def worth(candidates: Iterable[Candidate], time_ns: int) -> tuple[Hint, ...]:
     found: dict[str, Hint] = {}
     for candidate in candidates:
         reasons = (
-            ("failed", candidate.failed if candidate.surprising else ""),
-            ("slow", candidate.slow if candidate.surprising else ""),
+            ("failed", candidate.failed if candidate.score > 0 else ""),
+            ("slow", candidate.slow if candidate.score > 0 else ""),
             ("new edge", candidate.slow if candidate.new else ""),
         )
         for reason, trace in reasons:
             if trace:
-                found.setdefault(trace, Hint(trace, reason, candidate.what, time_ns))
+                found.setdefault(trace, Hint(trace, reason, *candidate[:3], time_ns, candidate.score))
     return tuple(found.values())
-
-
-def even_share(trace: UInt64s, ratio: float) -> Bools:
-    """Which of n traces (n, 2) belong to the share that is kept whatever they show; ``ratio`` in [0, 1].
-
-    The same everywhere without asking anybody: the low 56 bits of the id against a threshold, as in
-    OpenTelemetry's "TraceState: Probability Sampling".
-    """
-    threshold = np.uint64(round((1 - ratio) * (1 << 56)))
-    kept: Bools = (trace[:, 1] & np.uint64((1 << 56) - 1)) >= threshold
-    return kept
 
 
 def text_of(trace: UInt64s) -> str:

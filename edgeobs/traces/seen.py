@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edgeobs.signals import SECOND, Edge, Int32s, Int64s
+from edgeobs.signals import SECOND, Edge, Floats, Int32s, Int64s
 from edgeobs.traces import sketch
 from edgeobs.traces.exemplars import Exemplars
 from edgeobs.traces.given import Given
@@ -17,6 +17,8 @@ from edgeobs.traces.units import Family, Units
 _GRAPH_NS = 60 * SECOND  # what the graph shows
 _INTERVALS = 64
 _HINTS = 1000
+_HINTED_NS = 600 * SECOND  # how long a hint stands
+_HINTED = 4.0  # decades that make one: of many series something of less is surprising at every look
 _NEW_NS = 600 * SECOND  # after a start, until an edge that was not seen before is news
 
 
@@ -37,22 +39,26 @@ class Seen:
         self.renew()
         new = found.unit[(found.unit % 4 == Family.EDGE) & ~self.given.was_told(found.unit)]
         if for_ns >= _NEW_NS:
-            self._hint([(unit, False) for unit in new.tolist()], end_ns)
+            self._hint([(unit, 0.0) for unit in new.tolist()], end_ns)
 
-    def surprising(self, series: Int32s, time_ns: Int64s) -> None:
+    def surprising(self, series: Int32s, time_ns: Int64s, score: Floats) -> None:
         """Keep the traces of these samples' intervals; ids that are not of a unit mean nothing."""
-        for number, end_ns in zip(series.tolist(), time_ns.tolist(), strict=True):
+        samples = zip(series.tolist(), time_ns.tolist(), score.tolist(), strict=True)
+        for number, end_ns, decades in samples:
             unit = self.given.unit_of(number)
             if unit is not None:
                 self.kept.keep(unit, reversed(self.kept.shown(unit, end_ns)))
                 self.renew()
-                self._hint([(unit, True)], end_ns)
+                if decades >= _HINTED:
+                    self._hint([(unit, decades)], end_ns)
 
-    def hints(self) -> tuple[Hint, ...]:
-        """Those found since this was last asked, the newest 1,000."""
-        found = tuple(self._hints)
-        self._hints.clear()
-        return found
+    def hints(self, least: float, now_ns: int) -> tuple[Hint, ...]:
+        """Those of the last ten minutes, each trace once, the newest first; at most 1,000."""
+        found: dict[str, Hint] = {}
+        for hint in reversed(self._hints):
+            if now_ns - hint.time_ns <= _HINTED_NS and not 0 < hint.score < least:
+                found.setdefault(hint.trace, hint)
+        return tuple(found.values())
 
     def edges(self, now_ns: int, quiet_ns: int) -> Sequence[Edge]:
         """The last minute that is known; nothing once that was ``quiet_ns`` ago."""
@@ -104,21 +110,22 @@ class Seen:
             for k, ((caller, callee), units) in enumerate(alike.items())
         )
 
-    def _hint(self, units: Sequence[tuple[int, bool]], end_ns: int) -> None:
-        """Of units: surprising ones, or edges that are new."""
+    def _hint(self, units: Sequence[tuple[int, float]], end_ns: int) -> None:
+        """Of units and how surprising each is; 0: edges that are new."""
         candidates = [
-            Candidate(self._text(unit), *self.kept.shown(unit, end_ns), surprising, new=not surprising)
-            for unit, surprising in units
+            Candidate(*self._text(unit), *self.kept.shown(unit, end_ns), score=score, new=not score)
+            for unit, score in units
         ]
         self._hints.extend(worth(candidates, end_ns))
 
-    def _text(self, unit: int) -> str:
-        """For people."""
+    def _text(self, unit: int) -> tuple[str, str, str]:
+        """What it is for people, its service, and its operation."""
         labels = dict(self.units.labels_of(unit))
         if unit % 4 >= Family.EDGE:
-            return f"{labels.get('caller', 'outside')} → {labels.get('callee', 'unknown')}"
-        name = self.units.name(self.units.source_of(unit))
-        return f"{name} {labels.get('operation', '')}" if unit % 4 == Family.OPERATION else name
+            callee = labels.get("callee", "unknown")
+            return f"{labels.get('caller', 'outside')} → {callee}", callee, ""
+        name, operation = self.units.name(self.units.source_of(unit)), labels.get("operation", "")
+        return (f"{name} {operation}" if unit % 4 == Family.OPERATION else name), name, operation
 
 
 def _without(found: Sketch, gone: Int64s) -> Sketch:

@@ -13,6 +13,7 @@ from edgeobs.signals import (
     Closed,
     Counts,
     Edge,
+    Floats,
     Int32s,
     Int64s,
     Points,
@@ -108,18 +109,21 @@ class Traces:
         self._forget(now_ns)
         return Closed(points)
 
-    def surprising(self, series: Int32s, time_ns: Int64s) -> None:
+    def surprising(self, series: Int32s, time_ns: Int64s, score: Floats) -> None:
         """Samples that detectors found surprising: their traces are kept. Foreign ids mean nothing."""
-        self.seen.surprising(series, time_ns)
+        self.seen.surprising(series, time_ns, score)
 
     def exemplars(self, series: int) -> tuple[str, ...]:
         """Trace ids kept for what a series is of, hex, the newest first."""
         unit = self.given.unit_of(series)
         return () if unit is None else self.kept.of(unit)
 
-    def hints(self) -> tuple[Hint, ...]:
-        """Traces worth keeping that were found since this was last asked; the newest 1,000."""
-        return self.seen.hints()
+    def hints(self, least: float, now_ns: int) -> tuple[Hint, ...]:
+        """Traces of the last ten minutes that are worth keeping, the newest first; at most 1,000.
+
+        ``least``: decades of an interval from which it counts as surprising.
+        """
+        return self.seen.hints(least, now_ns)
 
     def edges(self, now_ns: int) -> Sequence[Edge]:
         """The service graph of the last minute that is known, pods and nodes of a service joined."""

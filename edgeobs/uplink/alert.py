@@ -9,12 +9,9 @@ from edgeobs.signals import SECOND, Incident
 SENT_BY = "edgeobs-agent"
 
 
-def actable(incident: Incident, now_ns: int, late_s: float) -> bool:
-    """Whether the core may still act on it: it holds, and its last change is not long past.
-
-    An end is always told: nothing acts on it, and what was told before it must not go on for ever.
-    """
-    return incident.state == "resolved" or now_ns - incident.updated_ns <= late_s * SECOND
+def in_time(incident: Incident, now_ns: int, late_s: float) -> bool:
+    """Whether the core may still act on it: it holds, and its last change is not long past."""
+    return incident.state != "resolved" and now_ns - incident.updated_ns <= late_s * SECOND
 
 
 def webhook(incidents: Sequence[Incident]) -> bytes:

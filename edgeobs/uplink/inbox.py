@@ -1,18 +1,22 @@
-"""What nodes have told the core, in SQLite: each parcel once, and the incidents and windows they brought."""
+"""What nodes have told the core, in SQLite: each parcel once, and the incidents and windows they brought.
+
+What is read of it for people is in `late`.
+"""
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from edgeobs import sqlite
 from edgeobs.incidents import codec
 from edgeobs.signals import Counts, Incident
 from edgeobs.uplink.parcel import Kind, Label, Standing, standing
+from edgeobs.uplink.samples import Peak, peak_row
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE lanes (
     node TEXT NOT NULL, queue TEXT NOT NULL, lane TEXT NOT NULL, last INTEGER NOT NULL,
@@ -27,6 +31,17 @@ CREATE TABLE windows (
     body BLOB NOT NULL);
 CREATE INDEX windows_by_node ON windows (node, last_ns);
 """
+_SINCE_1 = """
+ALTER TABLE incidents ADD COLUMN late_ns INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX incidents_by_lateness ON incidents (late_ns) WHERE late_ns > 0;
+CREATE TABLE peaks (
+    node TEXT NOT NULL, name TEXT NOT NULL, labels TEXT NOT NULL, unit TEXT NOT NULL,
+    since_ns INTEGER NOT NULL, until_ns INTEGER NOT NULL, samples INTEGER NOT NULL,
+    mean REAL, largest REAL, score REAL NOT NULL);
+CREATE INDEX peaks_by_node ON peaks (node, until_ns);
+"""
+"""``late_ns``: when an incident was delivered that nobody had told of in time to act upon; otherwise 0."""
+
 _REASONS = {
     "SQLITE_CORRUPT": "the file is damaged: move it away to start anew; what nodes told is lost, they go on",
     "SQLITE_NOTADB": "the file is no database: name another, or move it away",
@@ -69,6 +84,8 @@ class Inbox:
         Resolved incidents kept in all; those that are not resolved are kept besides, up to as many again.
     keep_windows_bytes
         Raw windows kept in all, compressed bytes; the oldest go first.
+    keep_peaks
+        Of series in summaries, kept in all; the oldest go first.
 
     Raises
     ------
@@ -84,8 +101,10 @@ class Inbox:
         *,
         keep_incidents: int = 10_000,
         keep_windows_bytes: int = 256 << 20,
+        keep_peaks: int = 50_000,
     ) -> None:
         self.path, self.counts = path, counts
+        self._keep_peaks = keep_peaks
         self._keep_incidents, self._keep_windows_bytes = keep_incidents, keep_windows_bytes
         self._lock = threading.RLock()
         self._takes = 0
@@ -112,6 +131,9 @@ class Inbox:
         now_ns: int,
         incidents: Sequence[Incident] = (),
         window: tuple[int, int, bytes] | None = None,
+        *,
+        timely: Container[str] = (),
+        peaks: Sequence[Peak] = (),
     ) -> Taken:
         """Take a parcel: what it brought and that it was taken become durable together, or neither does.
 
@@ -121,6 +143,10 @@ class Inbox:
             What a parcel of that kind brought; an older state of one that is known changes nothing.
         window
             Times of its first and last sample, and body, of a parcel of that kind.
+        timely
+            Ids of those incidents of which the core was told while it could act on them.
+        peaks
+            What a summary says of what was surprising.
 
         Raises
         ------
@@ -136,7 +162,11 @@ class Inbox:
                 missing = label.sequence - last - 1 if label.lane == "rest" else 0
                 self._advance(db, label, missing, now_ns)
                 for incident in incidents:
-                    _keep(db, label.node, incident, now_ns)
+                    _keep(db, label.node, incident, now_ns, timely=incident.id in timely)
+                db.executemany(
+                    f"INSERT INTO peaks VALUES ({', '.join('?' * 10)})",  # noqa: S608  no input
+                    [peak_row(label.node, each) for each in peaks],
+                )
                 if window is not None:
                     first_ns, last_ns, body = window
                     row = (label.node, first_ns, last_ns, now_ns, body)
@@ -163,13 +193,25 @@ class Inbox:
         except (ValueError, KeyError, TypeError) as error:
             raise InboxError(f"{self.path}: a row cannot be read: {error!r}") from error
 
-    def windows(self, node: str, from_ns: int, to_ns: int, limit: int = 1000) -> list[bytes]:
+    def has_late(self, node: str) -> bool:
+        """Whether a node told of an incident too late to act upon."""
+        return bool(self.read("SELECT 1 FROM incidents WHERE node = ? AND late_ns > 0 LIMIT 1", (node,)))
+
+    def read(self, query: str, values: Sequence[object] = ()) -> list[Any]:
+        """Rows; InboxError where there is none to be had."""
+        with self._explained():
+            return self._db.execute(query, values).fetchall()
+
+    def windows(
+        self, node: str, from_ns: int, to_ns: int, limit: int = 1000, most_bytes: int = 64 << 20
+    ) -> list[bytes]:
         """Raw windows that have samples of a span of time, oldest first: gzipped OTLP metrics requests."""
         with self._explained():
             rows = self._db.execute(
-                "SELECT body FROM windows WHERE node = ? AND last_ns >= ? AND first_ns <= ?"
-                " ORDER BY first_ns, rowid LIMIT ?",
-                (node, from_ns, to_ns, limit),
+                "SELECT body FROM windows WHERE rowid IN (SELECT rowid FROM (SELECT rowid, sum(length(body))"
+                " OVER (ORDER BY first_ns, rowid) AS upto FROM windows WHERE node = ? AND last_ns >= ?"
+                " AND first_ns <= ?) WHERE upto <= ?) ORDER BY first_ns, rowid LIMIT ?",
+                (node, from_ns, to_ns, most_bytes, limit),
             ).fetchall()
         return [row[0] for row in rows]
 
@@ -197,7 +239,10 @@ class Inbox:
                 " sum(length(body)) OVER (ORDER BY rowid DESC) AS until FROM windows) WHERE until > ?)",
                 (self._keep_windows_bytes,),
             ).rowcount
-        for what, number in (("incident", gone), ("window", dropped)):
+            old = db.execute(
+                "DELETE FROM peaks WHERE rowid <= (SELECT max(rowid) FROM peaks) - ?", (self._keep_peaks,)
+            ).rowcount
+        for what, number in (("incident", gone), ("window", dropped), ("peak", old)):
             if number:
                 self.counts["edgeobs_uplink_forgotten_total", what] += number
 
@@ -221,9 +266,11 @@ class Inbox:
         )
 
     def _prepare(self) -> None:
+        version = f"PRAGMA user_version = {SCHEMA_VERSION};"
+        if self._db.execute("PRAGMA user_version").fetchone()[0] == 1:
+            self._db.executescript(f"BEGIN IMMEDIATE; {_SINCE_1} {version} COMMIT;")
         if sqlite.is_new(self._db, self.path, SCHEMA_VERSION, InboxError):
-            version = f"PRAGMA user_version = {SCHEMA_VERSION};"
-            self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {version} COMMIT;")
+            self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {_SINCE_1} {version} COMMIT;")
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -244,14 +291,17 @@ def label_key(label: Label) -> tuple[str, str, str]:
     return label.node, label.queue, label.lane
 
 
-def _keep(db: sqlite3.Connection, node: str, incident: Incident, now_ns: int) -> None:
+def _keep(db: sqlite3.Connection, node: str, incident: Incident, now_ns: int, *, timely: bool) -> None:
+    """One that was told in time is never late from then on; one that was late first stays so until then."""
     text, plots = codec.write_incident(incident)
     db.execute(
-        "INSERT INTO incidents VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (node, id) DO UPDATE SET"
+        "INSERT INTO incidents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (node, id) DO UPDATE SET"
         " updated_ns = excluded.updated_ns, resolved_ns = excluded.resolved_ns, taken_ns = excluded.taken_ns,"
-        " body = excluded.body, plots = excluded.plots WHERE excluded.updated_ns >= updated_ns",
+        " body = excluded.body, plots = excluded.plots,"
+        " late_ns = CASE WHEN excluded.late_ns = 0 THEN 0 ELSE late_ns END"
+        " WHERE excluded.updated_ns >= updated_ns",
         (
             node, incident.id, incident.opened_ns, incident.updated_ns, incident.resolved_ns, now_ns, text,
-            plots,
+            plots, 0 if timely else now_ns,
         ),
     )  # fmt: skip

@@ -2,7 +2,8 @@
 
 What a parcel brings goes where such things go. Summaries are OTLP metrics and go to the engine as any
 sender's. An incident that is fresh becomes a foreign alert, evidence for what the core makes of a node and
-its zone; one that is old is kept and shown, and nothing acts on it. Windows are kept for whoever looks.
+its zone; one that is old is kept and shown, and nothing acts on it (`late`). Windows are kept for whoever
+looks, and so is what summaries of a node that was cut off say of what was surprising.
 """
 
 import asyncio
@@ -24,10 +25,11 @@ from edgeobs.ingest.delivery import Delivery, Forbidden, Overloaded, Submit, Too
 from edgeobs.ingest.errors import Malformed
 from edgeobs.ingest.settings import Settings
 from edgeobs.signals import Counts, Incident, Principal
-from edgeobs.uplink.alert import actable, webhook
-from edgeobs.uplink.inbox import Inbox, InboxError
+from edgeobs.uplink.alert import in_time, webhook
+from edgeobs.uplink.inbox import Inbox, InboxError, Taken
 from edgeobs.uplink.letters import incidents, span
 from edgeobs.uplink.parcel import KIND, LAST, PARCEL, PATHS, Kind, Label, read_kind, read_label
+from edgeobs.uplink.samples import peaks
 
 log = structlog.get_logger("edgeobs.uplink")
 
@@ -113,14 +115,21 @@ class Receiver:
             # Taken once by the engine, then noted: killed in between, the engine has forgotten it too, or
             # knows each series' last time and drops what it has.
             await self._submit(Delivery("otlp_proto", plain, "identity", principal, now))
-            return (await asyncio.to_thread(self.inbox.take, label, kind, now)).last
+            return (await asyncio.to_thread(self._keep_summary, label, plain, now)).last
         found = _incidents(plain, principal)
-        fresh = [incident for incident in found if actable(incident, now, self._late_s)]
+        timely = frozenset(each.id for each in found if in_time(each, now, self._late_s))
+        # An end is always told: nothing acts on it, and what was told before it must not go on for ever.
+        fresh = [each for each in found if each.id in timely or each.state == "resolved"]
         if fresh:
             await self._submit(Delivery("alertmanager", webhook(fresh), "identity", principal, now))
-        taken = await asyncio.to_thread(self.inbox.take, label, kind, now, found)
+        taken = await asyncio.to_thread(self.inbox.take, label, kind, now, found, timely=timely)
         self._on_incidents(found)
         return taken.last
+
+    def _keep_summary(self, label: Label, plain: bytes | bytearray, now_ns: int) -> Taken:
+        """Note a summary, and where the node was cut off what it says of what was surprising then."""
+        found = peaks(plain) if self.inbox.has_late(label.node) else ()
+        return self.inbox.take(label, "summary", now_ns, peaks=found)
 
     async def _post(self, request: Request) -> Response:
         code, last = 200, ""

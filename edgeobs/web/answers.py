@@ -1,6 +1,6 @@
 """What the engine publishes → what the API answers. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Literal
 from urllib.parse import quote
@@ -8,10 +8,8 @@ from urllib.parse import quote
 from edgeobs import signals
 from edgeobs.signals import IncidentState, Resource
 from edgeobs.web import reader
-from edgeobs.web.layout import placed
 from edgeobs.web.models import (
     Action,
-    Call,
     Check,
     Control,
     Decision,
@@ -20,16 +18,12 @@ from edgeobs.web.models import (
     Fleet,
     Incident,
     IncidentDetail,
-    Line,
-    Lines,
     Node,
     Operation,
     Part,
     Place,
     Point,
     Receiver,
-    Service,
-    Services,
     Status,
     Step,
     Story,
@@ -80,6 +74,7 @@ def node(published: reader.Node) -> Node:
         series=published.series,
         heard_s=seconds(published.heard_ns),
         incident_ids=published.incident_ids,
+        sends=published.sends,
     )
 
 
@@ -162,38 +157,6 @@ def evidence(published: signals.Evidence) -> Evidence:
         query=published.query,
         traces=published.traces,
     )
-
-
-def services(calls: Iterable[reader.Call]) -> Services:
-    """The service graph with a place for each service."""
-    drawn = tuple(calls)
-    places = placed((each.caller, each.callee) for each in drawn)
-    into: dict[str, list[reader.Call]] = {name: [] for name in places}
-    for each in drawn:
-        into[each.callee].append(each)
-    return Services(
-        services=tuple(_service(name, into[name], *places[name]) for name in sorted(places)),
-        calls=tuple(Call(**each._asdict()) for each in drawn),
-    )
-
-
-def _service(name: str, calls: Sequence[reader.Call], column: int, row: int) -> Service:
-    rate = sum(each.rate for each in calls)
-    failing = sum(each.rate * each.error_ratio for each in calls)
-    return Service(
-        name=name,
-        rate=rate,
-        error_ratio=failing / rate if rate else 0.0,
-        anomalous=any(each.anomalous for each in calls),
-        column=column,
-        row=row,
-    )
-
-
-def lines(query: str, found: Iterable[reader.Line]) -> Lines:
-    """Lines of a log."""
-    told = tuple(Line(time_s=seconds(each.time_ns), text=each.text) for each in found)
-    return Lines(query=query, lines=told)
 
 
 def decision(published: signals.Decision) -> Decision:

@@ -11,8 +11,10 @@ from edgeobs import __version__
 from edgeobs.signals import IncidentState
 from edgeobs.web import answers, models
 from edgeobs.web.cached import as_json, cached
+from edgeobs.web.keep import keep_routes
+from edgeobs.web.late import late_routes
 from edgeobs.web.protect import Protect, read_token
-from edgeobs.web.reader import Archive, Desk, Reader
+from edgeobs.web.reader import Archive, Desk, NodesTold, Reader
 from edgeobs.web.settings import Settings
 from edgeobs.web.signals import signal_routes
 from edgeobs.web.speaking import speaking
@@ -30,10 +32,12 @@ def web_app(
     stopping: Callable[[], bool] = lambda: False,
     desk: Desk | None = None,
     archive: Archive | None = None,
+    told: NodesTold | None = None,
 ) -> FastAPI:
     """The web application of a reader; ValueError when there is no token in the token file.
 
-    Without a ``desk`` nobody can say or ask anything; without an ``archive`` nobody can see lines of logs.
+    Without a ``desk`` nobody can say or ask anything; without an ``archive`` nobody can see lines of logs;
+    without what nodes ``told`` there are no incidents raised while cut off.
 
     Live pages end within a second of ``stopping()`` being true, which lets a server shut down.
     """
@@ -50,6 +54,8 @@ def web_app(
     app.add_middleware(Protect, token=token, allowed_hosts=settings.allowed_hosts)
     _api(app, reader)
     signal_routes(app, reader, archive)
+    keep_routes(app, reader)
+    late_routes(app, told)
     speaking(app, reader, desk, token)
     _live(app, Streams(reader, settings, stopping))
     _machines(app, reader)

@@ -57,6 +57,9 @@ class Node(Model):
     """When it was last heard, on our clock."""
     incident_ids: tuple[str, ...]
     """Its incidents that are not resolved."""
+    sends: tuple[str, ...]
+    """Of ``metrics``, ``logs`` and ``spans`` what came within a day. Without metrics it has no heartbeat: it
+    is ``alive`` while anything came within ten minutes, then ``retired``, and never missed."""
 
 
 class Zone(Model):
@@ -159,65 +162,6 @@ class Evidence(Model):
     """Of logs: LogQL that selects its lines; `lines` has them where a Loki is configured."""
     traces: tuple[str, ...]
     """Of spans: ids of a few traces that it was surprised by."""
-
-
-class Call(Model):
-    """Who calls whom, of late."""
-
-    caller: str
-    """``outside``: requests that nobody we know sent."""
-    callee: str
-    rate: float
-    """Calls a second."""
-    error_ratio: float
-    """Share that failed, 0 to 1."""
-    p50_s: Number
-    """Median duration, seconds; null: not known."""
-    p99_s: Number
-    score: Number
-    """Surprise of its most surprising series within the last minute, in decades."""
-    anomalous: bool
-    traces: tuple[str, ...]
-    """Ids of a few traces."""
-
-
-class Service(Model):
-    """A service, and where it is drawn."""
-
-    name: str
-    rate: float
-    """Calls a second that reach it."""
-    error_ratio: float
-    """Share of these that failed, 0 to 1."""
-    anomalous: bool
-    """Whether a call that leads to it is."""
-    column: int
-    """From 0: callers stand to the left of those they call."""
-    row: int
-    """From 0."""
-
-
-class Services(Model):
-    """The service graph, as spans tell it, bounded."""
-
-    services: tuple[Service, ...]
-    calls: tuple[Call, ...]
-    """The most surprising first."""
-
-
-class Line(Model):
-    """A line of a log."""
-
-    time_s: Seconds
-    text: str
-
-
-class Lines(Model):
-    """What the log store has of a piece of evidence."""
-
-    query: str
-    lines: tuple[Line, ...]
-    """Newest first, bounded."""
 
 
 class Incident(Model):

@@ -1,11 +1,11 @@
 """What the page reads: immutable values that the engine publishes, a whole new one at every change."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
 from typing import Literal, NamedTuple, Protocol
 
-from edgeobs.signals import Decision, HeartState, Incident, Resource, Verb
+from edgeobs.signals import Decision, HeartState, Incident, Labels, Resource, Verb
 
 State = Literal["ok", "learning", "late", "retired", "abnormal", "silent"]
 """Of a node or zone at a glance, least to most worrying (`WORRY` has the order)."""
@@ -24,6 +24,7 @@ class Node(NamedTuple):
     series: int
     heard_ns: int
     incident_ids: tuple[str, ...]  # open or ongoing, of the node itself
+    sends: tuple[str, ...] = ("metrics",)  # of metrics, logs, spans; without metrics it has no heartbeat
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,18 @@ class Call(NamedTuple):
     score: float  # decades, the most surprising of its series
     anomalous: bool
     traces: tuple[str, ...] = ()  # ids, hex
+
+
+class Hint(NamedTuple):
+    """A trace worth keeping."""
+
+    trace: str  # id, 32 hex digits
+    reason: str  # "slow", "failed", "new edge"
+    what: str  # for people: of what
+    service: str
+    operation: str  # empty: of a service or an edge
+    time_ns: int  # end of the interval it was seen in
+    score: float  # decades of that interval; 0: of a new edge
 
 
 class Step(NamedTuple):
@@ -160,6 +173,46 @@ class Archive(Protocol):
         ...
 
 
+class Late(NamedTuple):
+    """An incident that an agent raised while it was cut off, as it last told it. Nothing acts on it."""
+
+    node: str  # whose agent
+    incident: Incident
+    delivered_ns: int
+
+
+class Peak(NamedTuple):
+    """What an agent's summary says of a series that was surprising."""
+
+    name: str
+    labels: Labels
+    unit: str
+    since_ns: int  # of the first sample
+    until_ns: int  # and of the last
+    samples: int
+    mean: float
+    largest: float
+    score: float  # of the most surprising sample, decades
+
+
+Ended = Literal["resolved", "unknown"]
+"""Of a late incident: its end was told, or nobody knows whether it still holds."""
+
+
+class NodesTold(Protocol):
+    """What nodes' agents told. Called from threads that may wait; raises Refused."""
+
+    def late(
+        self, node: str | None, ended: Ended | None, limit: int, offset: int
+    ) -> tuple[int, Sequence[Late], Mapping[str, int]]:
+        """How many there are, some of them without plots, the newest by delivery first; and of each node."""
+        ...
+
+    def late_one(self, node: str, incident: str) -> tuple[Late, Sequence[Peak]] | None:
+        """One with plots, and what summaries say of its time, the most surprising first; None: not known."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """Everything the page shows, as it was at one moment. ``version`` grows with every change."""
@@ -173,6 +226,7 @@ class Published:
     operations: tuple[Operation, ...] = ()  # newest first, bounded
     words: tuple[Said, ...] = ()  # in force, of incidents
     calls: tuple[Call, ...] = ()  # the most surprising first, bounded
+    hints: tuple[Hint, ...] = ()  # of the last ten minutes, newest first, bounded
 
 
 class Reader(Protocol):

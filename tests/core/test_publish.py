@@ -6,8 +6,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from edgeobs.publish import Board
-from edgeobs.signals import SECOND, Counts
+from edgeobs.signals import SECOND, Counts, Points
 from edgeobs.web import Node, Zone
+from tests.core.test_streams import logs, spans
 
 
 def board(made: Any, *counts: Counts) -> Board:
@@ -70,6 +71,30 @@ def test_nodes_are_learning_then_ok_then_abnormal_then_silent(site: Any) -> None
     assert metrics(it, "edgeobs_nodes") == {
         ("alive",): 2, ("silent",): 1, ("young",): 0, ("late",): 0, ("retired",): 0,
     }  # fmt: skip
+
+
+def test_a_node_that_sends_logs_alone_is_shown_with_what_it_sends(site: Any) -> None:
+    made = site(nodes=1)
+    made.open()
+    it = board(made)
+    made.seconds(20)
+    for batch in (logs("n0", made.now_ns), logs("n7", made.now_ns), spans("n7", made.now_ns)):
+        made.core.pipeline.step(Points.none(), made.now_ns, stream=batch)
+    found = zones(it)
+    assert only(found["z0"]).sends == ("metrics", "logs")
+    mute = only(found["z7"])
+    assert (mute.sends, mute.state, mute.heart, mute.heard_ns) == (
+        ("logs", "spans"),
+        "ok",
+        "alive",
+        made.now_ns,
+    )
+    made.now_ns += 3600 * SECOND
+    mute = only(zones(it)["z7"])
+    assert (mute.state, mute.heard_ns) == ("retired", made.now_ns - 3600 * SECOND)
+    assert made.core.pipeline.fleet(made.now_ns).nodes.keys().isdisjoint({"n7"}), (
+        "and nothing is decided of it"
+    )
 
 
 def test_gauges_count_what_is_published(site: Any) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeobs.hearing import LATE_NS, Hearing, still_heard
+from edgeobs.hearing import LATE_NS, Hearing, still_heard, without_metrics
 from edgeobs.logs import Template
 from edgeobs.signals import (
     SECOND,
@@ -30,6 +30,7 @@ from edgeobs.signals import (
     SpanBatch,
 )
 from edgeobs.streams import RECENT_NS, Arrays, Streams, both, both_scores, joined
+from edgeobs.traces import Hint
 
 SENDER = Principal(0, "loopback", None, 1000)
 NOW = 1_700_000_000 * SECOND
@@ -98,11 +99,15 @@ class Stage:
         self._may_fail()
         return self.graph
 
-    def surprising(self, series: Any, time_ns: Any) -> None:
+    def surprising(self, series: Any, time_ns: Any, _: Any) -> None:
         self.surprised += zip(series.tolist(), time_ns.tolist(), strict=True)
 
     def exemplars(self, series: int) -> tuple[str, ...]:
         return (f"{series:032x}",)
+
+    def hints(self, least: float, _: int) -> tuple[Hint, ...]:
+        self._may_fail()
+        return (Hint("f" * 32, "slow", "till POST", "till", "POST", 1, least),)
 
 
 @pytest.fixture
@@ -300,8 +305,11 @@ def test_an_edge_stays_marked_for_a_minute(staged: Any) -> None:
     streams.surprising(np.array([duration]), np.array([site.now_ns]), np.array([6.5]), site.now_ns)
     streams.forget(np.array([duration], np.int32))
     assert not any(each["anomalous"] for each in site.pipeline.services(site.now_ns)["edges"])
+    (hint,) = site.pipeline.hints(site.now_ns)
+    assert hint.score == site.pipeline.incidents.settings.open_score - 1, "as an edge is marked"
     other.broken = True
     assert site.pipeline.services(site.now_ns) == {"services": [], "edges": []}
+    assert site.pipeline.hints(site.now_ns) == ()
 
 
 # -- signs of life
@@ -347,6 +355,30 @@ def test_logs_of_now_count_and_those_of_a_queue_do_not() -> None:
     assert hearing.alive(Resource("", "zn4", "n4"))
     hearing.look([], [], NOW + LATE_NS)
     assert hearing.spoke == {}
+
+
+def test_who_sends_logs_or_spans_alone_is_known_for_a_day_and_never_missed() -> None:
+    hearing = Hearing()
+    hearing.hear(logs("n0", NOW), NOW)
+    hearing.hear(spans("n0", NOW), NOW)
+    hearing.hear(logs("n1", NOW - 2 * LATE_NS), NOW)  # of a queue
+    hearing.hear(logs("n2", NOW), NOW)
+
+    def told(after_ns: int) -> dict[str, str]:
+        beats, _ = hearing.look([Heartbeat(Resource("", "zn2", "n2"), "alive", NOW, 1)], [], NOW + after_ns)
+        found = without_metrics(
+            [beats[0]._replace(place=Resource("c", "z2", "n2"))], hearing.streams, NOW + after_ns
+        )
+        return {each.place.node: each.state for each in found}
+
+    assert told(0) == {"n0": "alive"}, "n2 is one node, though its logs do not name its cluster"
+    assert hearing.streams[Resource("", "z0", "n0")].keys() == {"logs", "spans"}
+    assert told(601 * SECOND) == {"n0": "retired"}
+    assert told(86_401 * SECOND) == {}
+    assert hearing.streams == {}
+    other_zone = [Heartbeat(Resource("", "elsewhere", "n0"), "alive", NOW, 1)]
+    hearing.hear(logs("n0", NOW), NOW)
+    assert len(without_metrics(other_zone, hearing.streams, NOW)) == 1, "of the same name, and another"
 
 
 def test_a_node_that_stops_its_metrics_and_goes_on_logging(staged: Any) -> None:

@@ -65,8 +65,8 @@ def test_nothing_raises_and_nothing_is_lost_unsaid(story: list[tuple[SpanBatch, 
         assert len(set(zip(points.series.tolist(), points.time_ns.tolist(), strict=True))) == len(
             points.series
         )
-        bench.stage.surprising(points.series, points.time_ns)
-        bench.stage.hints()
+        bench.stage.surprising(points.series, points.time_ns, np.full(len(points.series), 9.0))
+        bench.stage.hints(6.0, T0 + int(now * SECOND))
         graph(bench.stage.edges(T0 + int(now * SECOND)), {}, 6.0)
         again = Bench(small)
         again.stage.restore(bench.stage.state())

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edgeobs.signals import SECOND, Edge
-from edgeobs.traces import Settings, even_share, graph
+from edgeobs.traces import Settings, graph
 from edgeobs.traces.hints import Candidate, Hint, text_of, worth
 from tests.traces.making import CLIENT, MS, SERVER, T0, Bench, Span
 from tests.traces.test_stage import TRACE
@@ -84,18 +84,29 @@ def test_traces_of_surprising_intervals_are_kept_and_hinted_at_once() -> None:
     bench, series = busy()
     assert bench.stage.exemplars(series) == ()
     at = np.array([T0 + 10 * SECOND])
-    bench.stage.surprising(np.array([series], np.int32), at)
+    bench.stage.surprising(np.array([series], np.int32), at, np.array([3.9]))
     assert bench.stage.exemplars(series) == (trace(7), trace(4))
-    assert [(h.trace, h.reason, h.what) for h in bench.stage.hints()] == [
-        (trace(7), "failed", "orders GET"),
-        (trace(4), "slow", "orders GET"),
+    assert bench.stage.hints(0.0, T0 + 30 * SECOND) == (), "what is usual among many takes no room"
+    bench.stage.surprising(np.array([series], np.int32), at, np.array([6.5]))
+    assert bench.stage.exemplars(series) == (trace(7), trace(4))
+    now = T0 + 30 * SECOND
+    assert [(h.trace, h.reason, h.what, h.service, h.operation) for h in bench.stage.hints(6.0, now)] == [
+        (trace(4), "slow", "orders GET", "orders", "GET"),
+        (trace(7), "failed", "orders GET", "orders", "GET"),
     ]
-    assert bench.stage.hints() == ()
+    bench.stage.surprising(np.array([series], np.int32), at, np.array([6.5]))
+    assert len(bench.stage.hints(6.0, now)) == 2, "whoever asks, and however often, each trace once"
+    assert bench.stage.hints(6.0, now + 600 * SECOND) == ()
+    assert bench.stage.hints(7.0, now) == (), (
+        "an exemplar for whoever looks, and not surprising enough to ask for"
+    )
 
 
 def test_what_is_foreign_or_long_ago_is_not_known() -> None:
     bench, series = busy()
-    bench.stage.surprising(np.array([9999, series], np.int32), np.array([T0 + 10 * SECOND, T0 + 20 * SECOND]))
+    bench.stage.surprising(
+        np.array([9999, series], np.int32), np.array([T0 + 10 * SECOND, T0 + 20 * SECOND]), np.ones(2)
+    )
     assert bench.stage.exemplars(series) == ()
     assert bench.stage.exemplars(9999) == ()
 
@@ -105,9 +116,9 @@ def test_kept_traces_are_bounded() -> None:
     for n in range(20):
         bench.take(Span(f"s{n}", "x", 1, 0, SERVER, trace=n + 1), at=1)
     points = bench.close(30)
-    bench.stage.surprising(points.series, points.time_ns)
+    bench.stage.surprising(points.series, points.time_ns, np.full(len(points.series), 9.0))
     assert len(bench.stage.kept.all()) == 5
-    assert len(bench.stage.hints()) <= 1000
+    assert 0 < len(bench.stage.hints(6.0, T0 + 30 * SECOND)) <= 1000
 
 
 def test_an_edge_that_nobody_saw_before_is_news_once_things_are_known() -> None:
@@ -121,30 +132,27 @@ def test_an_edge_that_nobody_saw_before_is_news_once_things_are_known() -> None:
         bench.take(*spans, at=at + 1)
         bench.close(at + 5)
     bench.until(800)
-    assert [(h.trace, h.reason, h.what) for h in bench.stage.hints()] == [
-        (trace(67), "new edge", "orders → ledger")
+    found = bench.stage.hints(6.0, T0 + 800 * SECOND)
+    assert [(h.trace, h.reason, h.what, h.service) for h in found] == [
+        (trace(67), "new edge", "orders → ledger", "ledger")
     ]
 
 
 def test_each_trace_is_hinted_at_once_by_its_strongest_reason() -> None:
     found = worth(
         [
-            Candidate("a", "t1", "t2", surprising=True, new=False),
-            Candidate("b", "t2", "", surprising=True, new=False),
-            Candidate("c", "t3", "t4", surprising=False, new=True),
-            Candidate("d", "t5", "t6", surprising=False, new=False),
+            Candidate("a", "a", "", "t1", "t2", score=7.0, new=False),
+            Candidate("b x", "b", "x", "t2", "", score=7.0, new=False),
+            Candidate("a → c", "c", "", "t3", "t4", score=0.0, new=True),
+            Candidate("d", "d", "", "t5", "t6", score=0.0, new=False),
         ],
         9,
     )
-    assert found == (Hint("t2", "failed", "a", 9), Hint("t1", "slow", "a", 9), Hint("t3", "new edge", "c", 9))
-
-
-@pytest.mark.parametrize("ratio", [0.0, 0.01, 0.25, 1.0])
-def test_an_even_share_is_even_and_a_smaller_one_lies_within_a_larger(ratio: float) -> None:
-    ids = np.random.default_rng(1).integers(0, 2**64, (20_000, 2), np.uint64)
-    kept = even_share(ids, ratio)
-    assert kept.mean() == pytest.approx(ratio, abs=0.015)
-    assert not (kept & ~even_share(ids, min(1.0, 2 * ratio))).any()
+    assert found == (
+        Hint("t2", "failed", "a", "a", "", 9, 7.0),
+        Hint("t1", "slow", "a", "a", "", 9, 7.0),
+        Hint("t3", "new edge", "a → c", "c", "", 9, 0.0),
+    )
 
 
 def test_a_trace_id_as_text() -> None:

@@ -46,7 +46,7 @@ def test_clocks_late_intervals_and_kept_traces_are_remembered() -> None:
     one, two = Bench(), Bench()
     one.take(*TRACE, at=1)
     points = one.close(30)
-    one.stage.surprising(points.series, points.time_ns)
+    one.stage.surprising(points.series, points.time_ns, np.full(len(points.series), 9.0))
     two.stage.restore(one.stage.state())
     assert two.stage.offsets(T0) == one.stage.offsets(T0)
     two.take(*(s._replace(trace=2) for s in TRACE), at=31)

@@ -4,7 +4,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import exp, nan, sin
 
@@ -28,8 +28,12 @@ from edgeobs.web import (
     Archive,
     Call,
     Desk,
+    Ended,
+    Late,
     Node,
+    NodesTold,
     Operation,
+    Peak,
     Published,
     Said,
     Settings,
@@ -344,6 +348,55 @@ def seen() -> Published:
     return traced()
 
 
+class Record:
+    """What agents told: 23 of edge-27 and one of edge-04, of which no end was told."""
+
+    def __init__(self) -> None:
+        disk = next(each for each in incidents() if each.id == "01-disk")
+        late = replace(
+            disk.evidence[0], points=(*disk.evidence[0].points, Point(ago(-5), 0.8, nan, nan, nan))
+        )
+        sign = Evidence(
+            "sign", "till: never logged before: <*>", "log template never seen", (), "", ago(85), ago(80),
+            6.2, 0.2, nan, nan, nan, nan, kind="log template never seen", detail="<*>", query='{a="b"}',
+        )  # fmt: skip
+        disk = replace(disk, state="resolved", resolved_ns=ago(30), evidence=(late, sign, *disk.evidence[1:]))
+        self.all = [
+            Late("edge-27", replace(disk, id=f"l-{n:02}", opened_ns=ago(900 + n)), ago(10 + n))
+            for n in range(23)
+        ]
+        open_still = replace(
+            disk, id="l-00", place=place("a", "edge-04"), state="ongoing", resolved_ns=0,
+            title="edge-04: <b>its link</b> loses packets",
+        )  # fmt: skip
+        self.all.insert(1, Late("edge-04", open_still, ago(10.5)))
+        first = disk.evidence[0]
+        self.peaks = [
+            Peak(first.name, first.labels, "s/s", ago(400), ago(100), 300, 0.4, 0.97, 9.9),
+            Peak("node_load1", (), "1", ago(400), ago(100), 300, 2.4, 17, 4.1),
+        ]
+
+    def late(
+        self, node: str | None, ended: Ended | None, limit: int, offset: int
+    ) -> tuple[int, Sequence[Late], Mapping[str, int]]:
+        found = [
+            each
+            for each in self.all
+            if node in (None, each.node)
+            and ended in (None, "resolved" if each.incident.resolved_ns else "unknown")
+        ]
+        return len(found), found[offset : offset + limit], {"edge-27": 23, "edge-04": 1}
+
+    def late_one(self, node: str, incident: str) -> tuple[Late, Sequence[Peak]] | None:
+        return next(((e, self.peaks) for e in self.all if (e.node, e.incident.id) == (node, incident)), None)
+
+
+@pytest.fixture
+def record() -> Record:
+    """What agents raised while they were cut off."""
+    return Record()
+
+
 @contextlib.contextmanager
 def served(
     reader: Canned,
@@ -351,11 +404,12 @@ def served(
     port: int = 0,
     desk: Desk | None = None,
     archive: Archive | None = None,
+    told: NodesTold | None = None,
 ) -> Iterator[str]:
     """Serve a reader on a free port of loopback, or the given one; yields the address. Ends within 2 s."""
     stop = threading.Event()
     settings = settings or Settings(stream_interval_s=0.05, heartbeat_s=0.3)
-    app = web_app(reader, settings, stop.is_set, desk, archive)
+    app = web_app(reader, settings, stop.is_set, desk, archive, told)
     listener = socket.create_server(("127.0.0.1", port))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

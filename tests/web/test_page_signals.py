@@ -114,6 +114,16 @@ def test_it_can_be_read(page: Page, scheme: Any) -> None:
     assert page.evaluate(NAMELESS) == []
 
 
+def test_a_node_without_metrics_says_what_it_sends(page: Page, canned: Any) -> None:
+    first, *zones = canned.now.fleet
+    mute = first.nodes[0]._replace(sends=("logs", "spans"), series=0, heart="alive")
+    canned.publish(fleet=(replace(first, nodes=(mute, *first.nodes[1:])), *zones))
+    page.get_by_role("link", name="edge-00, ok, logs and spans alone").click()
+    expect(page.locator("#node")).to_contain_text("logs, spans")
+    expect(page.locator("#node")).to_contain_text("none: it sends no metrics")
+    page.keyboard.press("Escape")
+
+
 def test_a_narrow_page_does_not_scroll_sideways(page: Page) -> None:
     page.set_viewport_size({"width": 380, "height": 800})
     expect(page.locator("#services-box")).to_be_visible()

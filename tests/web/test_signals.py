@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edgeobs.signals import SECOND
-from edgeobs.web import Line, Published, Refused
+from edgeobs.web import Hint, Line, Published, Refused
+from edgeobs.web.keep import policy
 from edgeobs.web.layout import placed
 from edgeobs.web.signals import AFTER_NS, BEFORE_NS
 
@@ -123,3 +124,47 @@ def test_callers_stand_to_the_left_where_nobody_calls_back(numbers: list[tuple[i
 def test_a_long_chain_is_no_recursion() -> None:
     places = placed([(f"{i:05}", f"{i + 1:05}") for i in range(5000)])
     assert places["05000"] == (5000, 0)
+
+
+def hint(number: int, service: str, operation: str = "", reason: str = "slow") -> Hint:
+    return Hint(f"{number:032x}", reason, f"{service} {operation}", service, operation, number * SECOND, 7.0)
+
+
+def test_what_is_worth_keeping_of_traces(canned: Any, serve: Serve) -> None:
+    hints = (hint(9, "till", "POST /pay", "failed"), hint(8, "cart"), hint(7, "till", "POST /pay"))
+    with serve(canned) as url:
+        nothing = httpx.get(f"{url}/api/v1/traces/keep/policy").json()
+        assert nothing["string_attribute"]["values"] == ["edgeobs: nothing is surprising now"]
+        canned.publish(hints=hints)
+        told = httpx.get(f"{url}/api/v1/traces/keep").json()
+        few = httpx.get(f"{url}/api/v1/traces/keep?limit=1").json()
+        policy = httpx.get(f"{url}/api/v1/traces/keep/policy").json()
+    assert [(each["trace"][-1], each["reason"], each["seen_s"]) for each in told["traces"]] == [
+        ("9", "failed", 9.0),
+        ("8", "slow", 8.0),
+        ("7", "slow", 7.0),
+    ]
+    till, cart = told["operations"]
+    assert (till["service"], till["operation"], till["traces"], till["seen_s"]) == (
+        "till",
+        "POST /pay",
+        2,
+        9.0,
+    )
+    assert (till["reasons"], cart["operation"]) == (["failed", "slow"], "")
+    assert [len(few["traces"]), len(few["operations"])] == [1, 1]
+    assert policy == {
+        "name": "edgeobs",
+        "type": "string_attribute",
+        "string_attribute": {"key": "service.name", "values": ["cart", "till"]},
+    }
+
+
+def test_the_policy_names_a_bounded_number_of_services() -> None:
+    found = policy([hint(9, f"s{n:04}") for n in range(500)]).string_attribute.values
+    assert found == tuple(f"s{n:04}" for n in range(100))
+
+
+def test_the_policy_holds_nothing_that_a_collector_would_fetch() -> None:
+    named = policy([hint(9, "a${http://elsewhere/}"), hint(8, "till")])
+    assert named.string_attribute.values == ("till",)

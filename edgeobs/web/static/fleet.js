@@ -90,6 +90,7 @@ function updateCell(item, { node, decision }) {
   }
   const words = [node.name || "unnamed node", node.state];
   if (node.score >= 1) words.push(`score ${decades(node.score)}`);
+  if (!node.sends.includes("metrics")) words.push(`${node.sends.join(" and ")} alone`);
   if (decision) words.push(decision.text);
   if (node.simulated) words.push("simulated");
   cell.setAttribute("aria-label", words.join(", "));

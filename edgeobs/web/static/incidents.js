@@ -209,7 +209,8 @@ function verdicts(decisions, operations) {
   });
 }
 
-function drawEvidence(body, { id, evidence, suspects, failed, openScore }) {
+/** The evidence of an incident, with its plots; without an `id` nobody is asked for lines of logs. */
+export function drawEvidence(body, { id, evidence, suspects, failed, openScore }) {
   if (!evidence) {
     body.replaceChildren(h("p", { class: "faint" }, failed || "loading the evidence…"));
     body.list = null;
@@ -275,7 +276,8 @@ function drawMore(item, { of, kind, detail, query, traces, text }) {
     { class: "evidence-more" },
     detail ? h("p", {}, "template ", h("code", {}, detail)) : "",
     traces.length ? h("p", {}, traces.length > 1 ? "traces " : "trace ", traces.flatMap((trace, i) => [i ? ", " : "", h("code", {}, trace)])) : "",
-    query ? linesOf(of, text, query) : "",
+    query && of ? linesOf(of, text, query) : "",
+    query && !of ? h("p", {}, "LogQL ", h("code", {}, query)) : "",
   ));
 }
 

@@ -14,6 +14,11 @@ const HEARTS = {
   retired: "retired: silent for so long that nobody waits for it",
 };
 
+const heartbeat = (node) =>
+  node.sends.includes("metrics") ? HEARTS[node.heart]
+  : node.heart === "alive" ? "none: it sends no metrics, and was heard within ten minutes"
+  : "none: it sends no metrics, and nothing else for ten minutes; nobody waits for it";
+
 /** The sheet: opened by a deep link, closed by Escape, its button, or a click beside it. */
 export class NodeSheet {
   #store;
@@ -112,7 +117,8 @@ function facts(node, zone) {
   const heard = node.heard_s ? [clock(node.heard_s), " (", h("span", { "data-since": node.heard_s }, duration(Date.now() / 1000 - node.heard_s)), " ago)"] : ["just now"];
   const rows = [
     ["state", [node.state]],
-    ["heartbeat", [HEARTS[node.heart]]],
+    ["heartbeat", [heartbeat(node)]],
+    ["sends", [node.sends.join(", ")]],
     ["last heard", heard],
     ["score", [node.score === null ? "still learning" : `${decades(node.score)} decades`]],
     ["series", [count(node.series)]],

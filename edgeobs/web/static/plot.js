@@ -206,6 +206,7 @@ function summary(evidence) {
 }
 
 function pointText(p, unit) {
+  if (!known(p.score) && !known(p.low)) return [clock(p.time_s), value(p.value, unit), "told raw: no range, no score"];
   const expected = known(p.low) ? `expected ${range(p.low, p.high, unit)}` : "nothing expected yet";
   return [clock(p.time_s), value(p.value, unit), expected, `score ${decades(p.score)}`];
 }
