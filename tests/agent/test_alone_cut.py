@@ -9,7 +9,8 @@ import pytest
 
 from edgeobs.signals import Counts
 from edgeobs.uplink.inbox import Inbox
-from tests.agent.far import UNIT
+from edgeobs.uplink.late import late, one
+from tests.agent.far import NODE, UNIT
 from tests.agent.test_cut import CORE_IP, HOUR, PORT, Network, Program, Site, network
 from tests.waiting import wait
 
@@ -90,7 +91,10 @@ def test_it_acts_only_while_it_is_cut_off_once_and_tells_the_core(site: AloneSit
     wait(lambda: site.waiting()["incident"] == 0, "incidents arrive")
     inbox = Inbox(site.at_core / "inbox.sqlite", Counts())
     titles = [incident.title for incident in inbox.incidents()]
+    records = [one(inbox, NODE, record.incident.id) for record in late(inbox, NODE, None, 10, 0)[1]]
     inbox.close()
+    shown = [each.text for record in records if record for each in record[0].incident.evidence]
+    assert any(text.startswith("done by the agent alone at ") for text in shown), "as the page has it"
     assert any(f"alone: restart of {UNIT}: it helped" in title for title in titles), titles
     assert any(f"alone: restart of {UNIT}: whether it was done is not known" in title for title in titles), (
         titles

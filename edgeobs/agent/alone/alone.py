@@ -11,6 +11,7 @@ from queue import Empty, SimpleQueue
 from edgeobs.agent.alone.deeds import OVER, Deed, Result, State, Wish, busy
 from edgeobs.agent.alone.journal import NAME, Clock, JournalError
 from edgeobs.agent.alone.record import Record
+from edgeobs.agent.alone.refusals import Refusals
 from edgeobs.agent.alone.rules import Known, consider
 from edgeobs.agent.alone.settings import Settings
 from edgeobs.agent.alone.story import brief, told
@@ -27,7 +28,6 @@ log = logging.getLogger("edgeobs.agent.alone")
 _STEP_NS = 5 * SECOND  # our clock beside one that cannot be set
 _RETRY_NS = 10 * SECOND  # until the disk is tried again
 _TICK_NS = 60 * SECOND  # how often time is written down, while anything is to age
-_SAID = 100  # targets whose last refusal is remembered
 
 _UNKNOWN = "the agent ended between its intent and the result"
 _UNSEEN = "the agent was restarted, and its incident is not there any more"
@@ -88,7 +88,7 @@ class Alone:
         self._results: SimpleQueue[tuple[int, Result]] = SimpleQueue()
         self._answered = False  # whether the core ever did
         self._untold: set[int] = set()  # deeds whose state the core is to be told
-        self._said: dict[tuple[str, str], str] = {}  # (incident, target) → the rule that was told last
+        self._refusals = Refusals(counts)
 
     def open(self, now_ns: int) -> None:
         """Read what was spent, before anything is told; as `__call__` where that fails."""
@@ -144,7 +144,7 @@ class Alone:
             if decision.verdict == "allowed":
                 self._begin(wish, decision)
                 return
-            self._refused(wish, decision)
+            self._refusals.say(wish, decision)
 
     def _look(self, now_ns: int) -> None:
         """The clock of budgets goes as one that nobody can set; a step of ours beside it holds everything."""
@@ -252,20 +252,6 @@ class Alone:
         others = (*self._recent(), *self._active())
         known = [deed.incident, *(each for each in others if each.id == deed.incident.id)]
         return max(known, key=lambda each: (each.state == "resolved", each.updated_ns))
-
-    def _refused(self, wish: Wish, decision: Decision) -> None:
-        """Said once for each rule, not at every step."""
-        key = wish.incident.id, wish.target
-        if self._said.get(key) == decision.rule:
-            return
-        self._said.pop(key, None)
-        self._said[key] = decision.rule
-        while len(self._said) > _SAID:
-            del self._said[next(iter(self._said))]
-        self.counts["edgeobs_agent_refusals_total", wish.kind, decision.rule] += 1
-        log.info(
-            "%s: %s %s: %s (%s)", decision.verdict, wish.kind, wish.target, decision.reason, decision.rule
-        )
 
     def _failed(self, why: str) -> None:
         if "alone" not in self._problems:
