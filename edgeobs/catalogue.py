@@ -166,6 +166,16 @@ METRICS: dict[str, Metric] = {
     "edgeobs_agent_incidents_untold_total": Metric(
         "counter", "Incidents let go of while the disk took nothing: never told, and in no queue."
     ),
+    "edgeobs_agent_actions_total": Metric(
+        "counter",
+        "Actions of an agent that was cut off, by each state that they came to.",
+        ("action", "result"),
+    ),
+    "edgeobs_agent_refusals_total": Metric(
+        "counter",
+        "Actions that an agent did not take alone, by the rule that forbade them.",
+        ("action", "rule"),
+    ),
     "edgeobs_uplink_requests_total": Metric(
         "counter", "Parcels sent to the core, by the HTTP status of the answer; 0: there was none.", ("code",)
     ),

@@ -44,6 +44,15 @@ def test_check_config(tmp_path: Path) -> None:
     assert "did you mean 'http_port'" in first
     assert second.startswith(f"{bad}: limits.max_series: expected ")
     assert second.endswith("found 'many'")
+    agents = tmp_path / "agent.yaml"
+    agents.write_text("agent: {zone: a, uplink: {url: 'http://core:4318/api/v1/uplink'}}\n")
+    assert run("check-config", agents).stdout == f"{agents}: ok\n"
+    agents.write_text("agent: {alone: {units: [{unit: 'k3s*', low: [up]}]}}\n")
+    done = run("check-config", agents)
+    assert done.exit_code == 2
+    assert done.stderr.startswith(
+        f"{agents}: agent.alone.units[0].unit: expected a whole name, no pattern; found 'k3s*'"
+    )
     done = run("check-config", tmp_path / "none.yaml")
     assert (done.exit_code, done.stderr) == (2, f"{tmp_path / 'none.yaml'}: No such file or directory\n")
 

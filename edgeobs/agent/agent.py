@@ -74,6 +74,7 @@ class Agent:
         self.core, self.keeper, self.telling, self.inlet = core, keeper, telling, inlet
         self.counts: Counts = core.counts
         self.problems: dict[str, str] = {}  # what cannot be read now, and why
+        self.alone: Callable[[int], None] | None = None  # acts while we are cut off, where that is delegated
         self._config, self._readings, self._read, self._clock = config, readings, read, clock
         walk = exposition_walk(compiled=config.detect.compiled)
         self._scrapers = [(each, *_of(each, core, principal, readings, walk)) for each in scrapers]
@@ -102,9 +103,12 @@ class Agent:
             each.answer(receipt)
         self.keeper.tick(self.core.pipeline, now)
         self.telling.tick(now)
+        if self.alone is not None:
+            self.alone(now)
 
     def close(self) -> None:
         """Process what waits, save, let go."""
+        self.alone = None
         self.step()
         self.inlet.close("the agent is stopping")
         now = self._clock()

@@ -6,6 +6,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from edgeobs import config as core
+from edgeobs.agent.alone.settings import problems as alone_problems
 from edgeobs.agent.settings import AgentSettings
 from edgeobs.config import Config, ConfigError
 
@@ -38,6 +39,17 @@ def parse(text: str, file: str = "config") -> tuple[Config, AgentSettings]:
     return config, found
 
 
+def given(path: Path) -> bool:
+    """Whether a file has a section ``agent``; False where it cannot be told. Raises OSError."""
+    if path.stat().st_size > _MAX_BYTES:
+        return False
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8", errors="replace"), yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError):
+        return False
+    return isinstance(root, yaml.MappingNode) and any(key.value == _KEY for key, _ in root.value)
+
+
 def _apart(text: str, file: str) -> tuple[object, str]:
     """What stands under ``agent``, and the text of all else: a core's file, for the core's reader."""
     try:
@@ -66,6 +78,8 @@ def _unfit(config: Config, agent: AgentSettings) -> list[str]:
     up = agent.uplink.url
     if up and not up.startswith(("http://", "https://")):
         problems.append(f"{_KEY}.uplink.url: expected http:// or https://, found {up!r:.80}")
+    wrong = alone_problems(agent.alone, up, agent.interval_s)
+    problems += [f"{_KEY}.alone.{each}" for each in wrong]
     if config.server.tls.cert_file:
         problems.append("server.tls: an agent's port has no TLS; leave it out, and listen on the node alone")
     return problems

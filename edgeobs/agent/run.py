@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from edgeobs.agent.agent import Agent
 from edgeobs.agent.exposed import text
@@ -28,6 +29,9 @@ from edgeobs.signals import SECOND, Counts
 from edgeobs.uplink.queue import Queue
 from edgeobs.uplink.send import Sender
 
+if TYPE_CHECKING:
+    from edgeobs.agent.alone.alone import Alone
+
 log = logging.getLogger("edgeobs.agent")
 
 _SETTLED = frozenset({16, 128, 1024})  # steps after which what was done for the first time is over
@@ -44,6 +48,7 @@ class Process:
     listener: Listener
     scrapers: tuple[Scraper, ...]
     sender: Sender | None
+    alone: "Alone | None" = None
 
     def start(self) -> None:
         """Restore, then begin to listen, to scrape and to send."""
@@ -62,6 +67,8 @@ class Process:
         if self.sender is not None:
             self.sender.stop()
         self.agent.close()
+        if self.alone is not None:
+            self.alone.close()
 
 
 def build_process(config: Config, settings: AgentSettings) -> Process:
@@ -96,7 +103,18 @@ def build_process(config: Config, settings: AgentSettings) -> Process:
     look = _look(agent, sender, (core.counts, sent, listener_counts))
     sock = _listening(config.server.host, config.server.http_port)
     listener = Listener(sock, inlet.submit, auth, config.server, listener_counts, look)
-    return Process(agent, listener, scrapers, sender)
+    return Process(agent, listener, scrapers, sender, _alone(config, settings, agent, sender, readings))
+
+
+def _alone(
+    config: Config, settings: AgentSettings, agent: Agent, sender: Sender | None, readings: Readings
+) -> "Alone | None":
+    """What acts while the core does not answer; by default nothing does, and nothing of it is imported."""
+    if not settings.alone.enabled or sender is None:
+        return None
+    from edgeobs.agent.alone.wiring import wired  # noqa: PLC0415  most agents do without
+
+    return wired(config, settings.alone, agent, sender, readings.source.resource.place())
 
 
 def _listening(host: str, port: int) -> socket.socket:

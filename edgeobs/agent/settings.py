@@ -5,6 +5,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 
+from edgeobs.agent.alone.settings import Settings as AloneSettings
 from edgeobs.uplink import Settings as UplinkSettings
 
 
@@ -54,3 +55,5 @@ class AgentSettings:
     """Seconds after an onset that a raw window ends, and with its incident at the latest."""
     uplink: UplinkSettings = field(default_factory=UplinkSettings)
     """The core, and what it is told."""
+    alone: AloneSettings = field(default_factory=AloneSettings)
+    """What may be done while the core does not answer."""

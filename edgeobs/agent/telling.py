@@ -1,6 +1,6 @@
 """What the core is told: decided here, queued on disk. Called by the agent's one thread."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from edgeobs.agent.encode import summaries, window
@@ -58,6 +58,7 @@ class Telling:
         self._summary_ns = int(settings.summary_s * SECOND)
         self._next_summary_ns = self._next_window_ns = self._retry_ns = 0
         self._held: dict[str, Letter] = {}  # incidents that the disk has yet to take
+        self.story: Callable[[Incident], Incident] = lambda incident: incident  # adds what was done for it
 
     def observe(self, batch: Batch, scores: Scores) -> None:
         """Add what was scored (`Pipeline.observer`)."""
@@ -72,7 +73,7 @@ class Telling:
         self._count("edgeobs_agent_windows_left_out_total", self._windows.news(incidents))
         for incident in incidents:
             here = incident if incident.place.node else replace(incident, place=self._place)
-            self._held[incident.id] = of_incident(here, self._resource)
+            self._held[incident.id] = of_incident(self.story(here), self._resource)
         while len(self._held) > _HELD:
             del self._held[next(iter(self._held))]
             self._count("edgeobs_agent_incidents_untold_total", 1)

@@ -51,9 +51,10 @@ def check_config(
 ) -> None:
     """Say whether a config file can be used; if not: which key, what it expects, what it found (exit 2).
 
-    What can be used, and is most likely not meant so, is told as a warning.
+    A file with a section `agent` is one for `edgeobs agent`, and looked at as that. What can be used, and is
+    most likely not meant so, is told as a warning.
     """
-    for text in warnings(load(file)):
+    for text in warnings(load(file, either=True)):
         typer.echo(f"{file}: warning: {text}", err=True)
     typer.echo(f"{file}: ok")
 

@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from edgeobs import config as configuration
+from edgeobs.agent import config as agent
 from edgeobs.config import Config, ConfigError
 
 ConfigFile = Annotated[
@@ -29,11 +30,16 @@ TokenFile = Annotated[
 ]  # fmt: skip
 
 
-def load(path: Path | None) -> Config:
-    """The settings in a file; every default without one. Ends the command where they cannot be used."""
+def load(path: Path | None, *, either: bool = False) -> Config:
+    """The settings in a file; every default without one. Ends the command where they cannot be used.
+
+    ``either``: the file may be an agent's.
+    """
     if path is None:
         return Config()
     try:
+        if either and agent.given(path):
+            return agent.load(path)[0]
         return configuration.load(path)
     except ConfigError as error:
         fail(str(error), 2)

@@ -53,15 +53,13 @@ class Guard:
             action, fleet.targets(action.target), fleet, self.ledger, self.settings, self._policies, now_ns
         )
         checks = tuple(Check(name, *rule(scene)) for name, rule in RULES.items())
-        worst = min(checks, key=lambda check: _SEVERITY[check.verdict])
-        if worst.verdict == "allowed":
-            worst = Check(ALL, "allowed", action.reason)
+        said = worst(checks, action.reason)
         return Decision(
-            id=decision_id(action, worst.rule, now_ns, self.ledger.steady_ns),
+            id=decision_id(action, said.rule, now_ns, self.ledger.steady_ns),
             action=action,
-            verdict=worst.verdict,
-            rule=worst.rule,
-            reason=worst.reason,
+            verdict=said.verdict,
+            rule=said.rule,
+            reason=said.reason,
             checks=checks,
             dry_run=is_dry(scene),
             decided_ns=now_ns,
@@ -73,6 +71,12 @@ class Guard:
         """Let a decision count."""
         self.ledger.record(decision)
         self._counts["edgeobs_decisions_total", decision.action.verb, decision.verdict, decision.rule] += 1
+
+
+def worst(checks: Iterable[Check], reason: str) -> Check:
+    """What all rules together say: the first that denies, else the first that holds, else ``reason``."""
+    found = min(checks, key=lambda check: _SEVERITY[check.verdict])
+    return Check(ALL, "allowed", reason) if found.verdict == "allowed" else found
 
 
 def decision_id(action: Action, rule: str, now_ns: int, steady_ns: int) -> str:

@@ -28,11 +28,27 @@ class Link:
     rest_from_s: float = 0.0  # nothing of the lane `rest` is sent before
     room: float = 0.0  # bytes of the lane `rest` that may go at once; below 0: after a pause
     room_s: float = 0.0  # when that was so
+    asked_s: float | None = None  # when the last attempt ended; None: there was none yet
+    silent_s: float | None = None  # when the first of those ended that were cut; None: the last was not
 
     @property
     def up(self) -> bool:
         """Whether the last answer was one."""
         return not self.failures
+
+
+class Silence(NamedTuple):
+    """Whether the core answers at all. A refusal is an answer, and so is a proxy's."""
+
+    asked: bool  # anything was sent since we run
+    silent: bool  # the last attempt had no answer, for no reason of ours
+    for_s: float  # how long there has been none, seconds; 0 while it answers
+    asked_s: float  # how long ago the last attempt ended, seconds
+
+    @property
+    def answers(self) -> bool:
+        """Whether it was asked, and said anything."""
+        return self.asked and not self.silent
 
 
 class Pause(NamedTuple):
@@ -65,7 +81,7 @@ def pace(link: Link, lane: Lane, now_s: float, settings: Settings) -> Pause:
 
 def after(
     link: Link, lane: Lane, sent: int, status: int, asked_s: float | None, now_s: float, chance: float,
-    settings: Settings,
+    settings: Settings, *, cut: bool = False,
 ) -> Link:  # fmt: skip
     """What is known after an attempt.
 
@@ -79,10 +95,14 @@ def after(
         Seconds that the core asked to wait; None: it did not.
     chance
         In [0, 1): which part of the jitter.
+    cut
+        Nothing came back, for a reason that is not ours.
 
     """
     room = _room(link, now_s, settings) - (sent if lane == "rest" else 0)
-    link = replace(link, room=room, room_s=now_s)
+    first_s = now_s if link.silent_s is None else link.silent_s
+    silent_s = first_s if cut else None
+    link = replace(link, room=room, room_s=now_s, asked_s=now_s, silent_s=silent_s)
     if judge(status) == "again":
         doubled = settings.first_pause_s * 2 ** min(link.failures, 30)
         pause = min(doubled, settings.longest_pause_s) * (0.5 + chance / 2)
@@ -93,6 +113,13 @@ def after(
     was_cut = link.failures > 0 and now_s - link.failing_s >= _CUT_S
     rest_from_s = now_s + chance * settings.spread_s if was_cut else link.rest_from_s
     return replace(link, failures=0, failing_s=0.0, not_before_s=now_s, rest_from_s=rest_from_s)
+
+
+def silence(link: Link, now_s: float) -> Silence:
+    """How long the core has not answered, as far as is known."""
+    for_s = 0.0 if link.silent_s is None else now_s - link.silent_s
+    asked_s = 0.0 if link.asked_s is None else now_s - link.asked_s
+    return Silence(link.asked_s is not None, link.silent_s is not None, for_s, asked_s)
 
 
 def _rate(settings: Settings) -> float:

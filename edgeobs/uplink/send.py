@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from edgeobs.node.retry import seconds
 from edgeobs.signals import Counts
-from edgeobs.uplink.pace import Link, after, judge, pace
+from edgeobs.uplink.pace import Link, Silence, after, judge, pace, silence
 from edgeobs.uplink.parcel import KIND, LAST, PARCEL, PATHS, Label, Lane, Parcel
 from edgeobs.uplink.queue import Queue, QueueError
 from edgeobs.uplink.settings import Settings
@@ -31,6 +31,7 @@ class Answer(NamedTuple):
     last: str = ""
     retry_after: str = ""
     error: str = ""  # why there was no answer
+    cut: bool = False  # and that is the network's or the core's matter: no file of ours, no certificate
 
 
 class Sender:
@@ -76,6 +77,10 @@ class Sender:
         if self.queue.bytes:
             self._wake.set()
 
+    def silence(self) -> Silence:
+        """Whether the core answers; any thread may ask."""
+        return silence(self.link, self._clock())
+
     def stop(self, within_s: float = 1.0) -> None:
         """Stop, in the middle of the queue if need be: what waits is on disk."""
         self._stopping.set()
@@ -108,7 +113,7 @@ class Sender:
         size = len(parcel.body)
         self.link = after(
             self.link, lane, size, answer.status, seconds(answer.retry_after, time.time()), self._clock(),
-            self._chance(), self.settings,
+            self._chance(), self.settings, cut=answer.cut,
         )  # fmt: skip
         verdict = judge(answer.status)
         self.counts["edgeobs_uplink_requests_total", str(answer.status)] += 1
@@ -156,13 +161,18 @@ class Wire:
         """Send one request; status 0 when no whole answer came in time."""
         try:
             connection = self._connection = self._connection or self._connect()
+            headers = {**self._headers(), **headers}
+        except (OSError, ValueError) as error:
+            return Answer(0, error=f"{type(error).__name__}: {error}")
+        try:
             whole = urlsplit(self.settings.url).path.rstrip("/") + path
-            connection.request("POST", whole, body, {**self._headers(), **headers})
+            connection.request("POST", whole, body, headers)
             response = connection.getresponse()
             response.read(65_536)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._close()
-            return Answer(0, error=f"{type(error).__name__}: {error}")
+            cut = isinstance(error, OSError) and not isinstance(error, ssl.SSLError)
+            return Answer(0, error=f"{type(error).__name__}: {error}", cut=cut)
         found = response.headers
         if not response.isclosed():  # more than we read: the connection cannot carry another request
             self._close()

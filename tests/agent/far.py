@@ -1,7 +1,8 @@
 """Two programs for the test of a cut: a node in simulated time, and a core, with a real network between.
 
-``python -m tests.agent.far node FOLDER URL`` takes lines on stdin: ``run STEPS FAULTY`` lets so many steps of
-`STEP_S` seconds pass, ``waiting`` asks what is queued; each is answered by one line of JSON.
+``python -m tests.agent.far node FOLDER URL [alone]`` takes lines on stdin: ``run STEPS FAULTY`` lets so many
+steps of `STEP_S` seconds pass, ``waiting`` asks what is queued; each is answered by one line of JSON. With
+``alone`` it may restart `UNIT` while it is cut off.
 
 ``python -m tests.agent.far core FOLDER HOST PORT`` serves until it is killed. What its pipeline made of what
 came is appended to ``FOLDER/log.jsonl``; its clock is the text in ``FOLDER/now``.
@@ -18,6 +19,10 @@ import numpy as np
 import structlog
 
 from edgeobs.agent.agent import Agent
+from edgeobs.agent.alone.alone import Alone
+from edgeobs.agent.alone.hands import Hands
+from edgeobs.agent.alone.settings import Settings as AloneSettings
+from edgeobs.agent.alone.settings import Unit
 from edgeobs.agent.inlet import Inlet
 from edgeobs.agent.reading import Readings
 from edgeobs.agent.settings import AgentSettings
@@ -34,7 +39,8 @@ from edgeobs.ingest.settings import Limits, Token
 from edgeobs.ingest.settings import Settings as ServerSettings
 from edgeobs.keep import Keeper
 from edgeobs.node.readings import Reading
-from edgeobs.signals import SECOND, Counts, Points, Principal
+from edgeobs.settings import Config
+from edgeobs.signals import SECOND, Counts, Points, Principal, Resource
 from edgeobs.uplink import Settings as UplinkSettings
 from edgeobs.uplink.inbox import Inbox
 from edgeobs.uplink.queue import Queue
@@ -45,6 +51,11 @@ START_NS = 1_700_000_100 * SECOND
 STEP_S = 30
 SERIES, FAULTY = 12, 4
 NODE = "edge-1"
+UNIT = "thing.service"
+ALONE = AloneSettings(
+    enabled=True, after_s=1, most=2, cooldown_s=60, verify_s=3600, score=6.0,
+    units=(Unit(unit=UNIT, high=("thing_?",)),),
+)  # fmt: skip
 CONFIG = """
 detect: {compiled: false}
 limits: {max_series: 256, max_series_per_sender: 256}
@@ -57,7 +68,7 @@ engine: {tick_s: 10, snapshot_interval_s: 600}
 class Simulated:
     """A node whose clock is a number of steps, kept on disk: it goes on after kill -9."""
 
-    def __init__(self, folder: Path, url: str) -> None:
+    def __init__(self, folder: Path, url: str, *, alone: bool = False) -> None:
         self._clock = folder / "steps"
         self.steps = int(self._clock.read_text() or 0) if self._clock.exists() else 0
         self.faulty = False
@@ -79,8 +90,22 @@ class Simulated:
         self.agent = Agent(
             config, core, keeper, me, readings, self.read, [], Inlet(1 << 20), telling, self.now_ns
         )
+        self.alone: Alone | None = None
+        if alone:
+            self.act_alone(folder, config)
         self.agent.open()
         self.sender.start()
+
+    def act_alone(self, folder: Path, config: Config) -> None:
+        """With real hands, and time that is simulated."""
+        agent, found = self.agent, self.agent.core.pipeline.incidents
+        hands = Hands(NODE, ALONE.timeout_s, "", config.remediate)
+        self.alone = Alone(
+            ALONE, config.remediate, folder, Resource("", "", NODE), found.active, found.recent,
+            self.sender.silence, agent.telling.news, hands.do, agent.counts, agent.problems, self.now_ns,
+        )  # fmt: skip
+        agent.telling.story, agent.alone = self.alone.story, self.alone
+        self.alone.open(self.now_ns())
 
     def now_ns(self) -> int:
         return START_NS + self.steps * STEP_S * SECOND
@@ -105,12 +130,18 @@ class Simulated:
         }
 
     def waiting(self) -> dict[str, Any]:
-        return {"waiting": self.queue.waiting(), "up": self.sender.link.up}
+        deeds = self.alone.record.deeds.values() if self.alone else ()
+        return {
+            "waiting": self.queue.waiting(),
+            "up": self.sender.link.up,
+            "silent_s": self.sender.silence().for_s,
+            "deeds": [deed.state for deed in deeds],
+        }
 
 
-def node(folder: Path, url: str) -> None:
+def node(folder: Path, url: str, alone: bool) -> None:
     """Do what stdin says."""
-    simulated = Simulated(folder, url)
+    simulated = Simulated(folder, url, alone=alone)
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
         what, *arguments = line.split()
@@ -178,6 +209,6 @@ async def core(folder: Path, host: str, port: int) -> None:
 if __name__ == "__main__":
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # stdout is for answers
     if sys.argv[1] == "node":
-        node(Path(sys.argv[2]), sys.argv[3])
+        node(Path(sys.argv[2]), sys.argv[3], sys.argv[4:] == ["alone"])
     else:
         asyncio.run(core(Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])))

@@ -229,6 +229,7 @@ agent:
     assert settings.targets == (Target(url="http://127.0.0.1:9100/metrics", interval_s=5),)
     assert (settings.zone, settings.uplink.budget_mib_per_hour) == ("z1", 2.0)
     assert parse("")[1] == AgentSettings()
+    assert not AgentSettings().alone.enabled
     assert parse("limits: {max_series: 7}")[0].limits.max_series == 7
 
 
@@ -239,6 +240,17 @@ WRONG = {
     "agent: {interval_s: 0}": "agent.interval_s",
     "agent: {uplink: {url: core}}": "agent.uplink.url: expected http",
     "agent: {}\nagent: {}": "agent: is given twice",
+    "agent: {alone: {enabled: true}}": "agent.alone.enabled: is on, and neither units nor pods",
+    "agent: {alone: {enabled: true, pods: []}}": "agent.alone.enabled: needs uplink.url",
+    "agent: {interval_s: 5, alone: {enabled: true}}": "alone.enabled: needs an interval_s of at most 2",
+    "agent: {alone: {units: [{unit: 'k3s*.service', low: [x]}]}}": r"units\[0\].unit: expected a whole",
+    "agent: {alone: {units: [{unit: '-H.service', low: [x]}]}}": r"units\[0\].unit: expected a whole",
+    "agent: {alone: {units: [{unit: a.target, low: [x]}]}}": r"units\[0\].unit: expected a whole",
+    "agent: {alone: {units: [{unit: a.service}]}}": r"alone.units\[0\]: expected patterns in low or high",
+    "agent: {alone: {pods: [{namespace: kube-system, low: [x]}]}}": "kube-system is never acted upon",
+    "agent: {alone: {pods: [{namespace: shop, low: [x]}]}}": "alone.metaserver_url: is needed for pods",
+    "agent: {alone: {metaserver_url: 'ftp://x'}}": "agent.alone.metaserver_url: expected http",
+    "agent: {alone: {per_s: 1}}": "agent.alone.per_s",
     "limit: {}": "limit: expected one of",
     "agent: [": "while parsing",
 }
@@ -374,10 +386,29 @@ def test_its_counters_are_prometheus_text_as_declared() -> None:
         assert families[name.removesuffix("_total")].documentation == metric.help
 
 
+def test_what_acts_alone_is_part_of_it_only_where_it_is_switched_on(tmp_path: Path) -> None:
+    text = f"""{SMALL}engine: {{data_dir: {tmp_path}}}
+server: {{http_port: 0}}
+agent:
+  read_node: false
+  node: edge-1
+  uplink: {{url: "http://127.0.0.1:1/api/v1/uplink"}}
+"""
+    on = "  alone: {enabled: true, units: [{unit: k3s.service, low: [up]}]}\n"
+    for more, acts in (("", False), (on, True)):
+        process = build_process(*parse(text + more))
+        assert (process.alone is not None, process.agent.alone is not None) == (acts, acts)
+        assert (tmp_path / "alone.sqlite").exists() == acts
+        process.start()
+        process.agent.step()
+        assert process.agent.problems == {}
+        process.stop()
+
+
 def test_whatever_the_agent_counts_is_declared() -> None:
     from edgeobs.catalogue import METRICS
 
     for folder in ("agent", "uplink"):
-        for file in (ROOT / "edgeobs" / folder).glob("*.py"):
+        for file in (ROOT / "edgeobs" / folder).rglob("*.py"):
             named = set(re.findall(r'"(edgeobs_[a-z_]+)"', file.read_text(encoding="utf-8")))
             assert named <= METRICS.keys(), file.name
