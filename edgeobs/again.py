@@ -46,7 +46,7 @@ def digest(batch: LogBatch | SpanBatch) -> bytes:
         if not (batch.time_ns % SECOND).any():
             return b""
         made = blake2b(batch.text, digest_size=16)
-        for column in (batch.time_ns, batch.source, batch.first):
+        for column in (batch.time_ns, batch.severity, batch.source, batch.first, batch.trace):
             made.update(column.tobytes())
     else:
         if not batch.span.all():

@@ -31,7 +31,8 @@ class Hearing:
         for each in batch.sources:
             place = each.resource
             if (place.pod or place.workload) and (place in self._ran or len(self._ran) < _MOST_PLACES):
-                self.running[place], self._ran[place] = each.service(), now_ns
+                name = each.service() or self.running.get(place, "")
+                self.running[place], self._ran[place] = name, now_ns
         kind, times = ("logs", batch.time_ns) if isinstance(batch, LogBatch) else ("spans", batch.end_ns)
         fresh = (times == 0) | (times > now_ns - LATE_NS)
         for number in np.unique(batch.source[fresh]).tolist():

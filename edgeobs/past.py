@@ -50,9 +50,11 @@ class Tallies(NamedTuple):
     interval: Int64s  # [n]
     bin: Int64s  # [n] of durations; 0 where there are none
     many: Int64s  # [n]
+    since: int = 0  # the first interval that is known whole: of those before, something was written over
 
 
-NOTHING = Tallies((), *(np.zeros(0, np.int64) for _ in range(5)))
+_NONE = np.zeros(0, np.int64)
+NOTHING = Tallies((), _NONE, _NONE, _NONE, _NONE, _NONE)
 
 
 class Past:
@@ -68,7 +70,7 @@ class Past:
         self._many = np.zeros(0, np.int32)
         self._used, self._next, self._added = 0, 0, 0
         self._newest = -1
-        self._begun: deque[int] = deque(maxlen=kept)  # how much had been added by then
+        self._begun: deque[tuple[int, int]] = deque(maxlen=kept)  # and how much had been added by then
 
     def add(self, interval: Int64s, key: Int64s, many: Int64s) -> None:
         """Things (n) that happened in intervals (their numbers since 1970)."""
@@ -77,7 +79,7 @@ class Past:
             return
         if (last := int(interval.max())) > self._newest:
             self._newest = last
-            self._begun.append(self._added)
+            self._begun.append((last, self._added))
         self._reserve(n)
         at = (self._next + np.arange(n)) % len(self._key)
         self._interval[at], self._key[at], self._many[at] = interval[-n:], key[-n:], many[-n:]
@@ -101,11 +103,17 @@ class Past:
         """Numbers of all of which there is an entry, ascending."""
         return summed(self._interval[: len(self.keys())])[0]
 
+    def since(self) -> int:
+        """The first interval that is known whole; 0: nothing was written over yet."""
+        gone = self._added - self._used
+        whole = (interval for interval, added in self._begun if added >= gone)
+        return next(whole, self._newest + 1) if gone else 0
+
     def _reserve(self, more: int) -> None:
         """Make room, unless what would be written over is old enough to go."""
         have = len(self._key)
         whole = len(self._begun) == self._begun.maxlen
-        needed = min(self._used, self._added - self._begun[0] if whole else self._used)
+        needed = min(self._used, self._added - self._begun[0][1] if whole else self._used)
         if self._used + more <= have or (have and needed + more <= have) or have == self.most:
             return
         size = min(room(have, needed + more), self.most)
@@ -152,4 +160,5 @@ def tallies(
     row = row_of[np.searchsorted(things, key >> shift)] if len(key) else key
     kept = row >= 0
     row, interval, count = row[kept], interval[kept], count[kept]
-    return Tallies(tuple(rows), past.intervals(), row, interval, key[kept] & ((1 << shift) - 1), count)
+    bin_ = key[kept] & ((1 << shift) - 1)
+    return Tallies(tuple(rows), past.intervals(), row, interval, bin_, count, past.since())

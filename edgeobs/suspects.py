@@ -58,11 +58,12 @@ def suspects(
     running = {place: name for place, name in running.items() if place.cluster == cluster}
     by_service = _by_service(running)
     about = _about(incident, running, edges)
+    where = [at for at, name in running.items() if name in about]
     first = min((each.onset_ns for each in incident.evidence), default=0)
     joined = [
         each
         for each in (*others, *(counts.former if counts else ()))
-        if each.id != incident.id and _joined(each.place, incident.place, running, about)
+        if each.id != incident.id and _joined(each.place, incident.place, where)
     ]
     near = [
         (each, other.place)
@@ -125,15 +126,18 @@ def _about(incident: Incident, running: Mapping[Resource, str], edges: Sequence[
     return (found | {edge.caller for edge in edges if edge.callee in here}) - {""}
 
 
-def _joined(place: Resource, to: Resource, running: Mapping[Resource, str], about: set[str]) -> bool:
-    """Whether what is wrong at a place may have to do with what is wrong at another: by zone, or by calls."""
+def _joined(place: Resource, to: Resource, where: Sequence[Resource]) -> bool:
+    """Whether what is wrong at a place may have to do with what is wrong at another: by zone, or by calls.
+
+    ``where`` the services run that the other is about.
+    """
     if place.cluster != to.cluster:
         return False
     if not (place.zone or place.node) or not (to.zone or to.node):
         return True  # of the cluster as a whole
     if place.zone and place.zone == to.zone:
         return True
-    return any(name in about and _holds(place, at) for at, name in running.items())
+    return any(_holds(place, at) for at in where)
 
 
 def _holds(place: Resource, at: Resource) -> bool:

@@ -15,6 +15,8 @@ from edgeobs.signals import SECOND, Bools, Floats, Int64s, Resource
 Span = tuple[int, int]
 """From when until when, in nanoseconds."""
 
+_MOST_PARTS = 200  # operations and callees of a place
+
 
 class _Window(NamedTuple):
     """The B intervals that are compared."""
@@ -52,7 +54,8 @@ def happened(
 
     """
     settings = settings or Settings()
-    window = _window(spans.intervals, begin_ns, end_ns, troubles, settings)
+    whole = spans.intervals[spans.intervals >= max(lines.since, spans.since)]
+    window = _window(whole, begin_ns, end_ns, troubles, settings)
     if window is None:
         return []
     requests, calls = _grid(spans, window, "requests"), _grid(spans, window, "calls")
@@ -120,8 +123,17 @@ def _due(grid: _Grid, requests: _Grid, calls: _Grid, window: _Window) -> Floats:
             parts = [requests.many[asked[place]]]
             if grid.series[rows[0]].what == "lines" and place in made:
                 parts.append(calls.many[made[place]])
-            exposure[rows] = due(grid.many[rows], np.concatenate(parts), window.before)
+            exposure[rows] = due(grid.many[rows], _few(np.concatenate(parts)), window.before)
     return exposure
+
+
+def _few(parts: Floats) -> Floats:
+    """What is asked for most, and the sum of the rest: what is due of many is not told apart anyway."""
+    if len(parts) <= _MOST_PARTS:
+        return parts
+    order = np.argsort(-parts.sum(axis=1), kind="stable")
+    rest = parts[order[_MOST_PARTS - 1 :]].sum(axis=0, keepdims=True)
+    return np.concatenate([parts[order[: _MOST_PARTS - 1]], rest])
 
 
 def _by_place(series: Sequence[Counted]) -> dict[Resource, list[int]]:

@@ -12,6 +12,7 @@ from edgeobs.signals import SEVERITIES, Int64s, Resource, Source
 
 _BITS = 24  # of the number of a template here; when they are used up, all is forgotten and begun anew
 _SEVERITY_BITS = 3
+_MOST_PLACES = 1 << 16  # remembered, of which no line may be left
 _BELOW = _BITS + _SEVERITY_BITS
 _TEXT = 80  # characters of a template
 _WORSE = frozenset({"warn", "error", "fatal"})
@@ -28,14 +29,15 @@ class LinesPast:
         self._past = Past()
         self._places: dict[Resource, int] = {}
         self._own = np.zeros(0, np.int64)  # by template + 1; 0: none yet
-        self._given = 0
+        self._given = self._placed = 0
 
     def add(self, sources: Sequence[Source], groups: Groups, span_ns: int) -> None:
         """Count lines, whose intervals are ``span_ns`` long: longer than ours tell of their beginning."""
-        if len(self._places) + len(sources) + self._given + len(groups.many) >= 1 << _BITS:
-            self._past, self._places, self._own, self._given = Past(), {}, np.zeros(0, np.int64), 0
-        places = [self._places.setdefault(each.resource, len(self._places)) for each in sources]
-        key = np.array(places, np.int64)[groups.source] << _BELOW
+        self._make_room(len(sources), len(groups.many))
+        speaking = np.unique(groups.source)
+        place = np.zeros(len(sources), np.int64)
+        place[speaking] = [self._place_of(sources[number].resource) for number in speaking.tolist()]
+        key = place[groups.source] << _BELOW
         key |= self._own_of(groups.template) << _SEVERITY_BITS | groups.severity
         self._past.add(groups.interval * span_ns // INTERVAL_NS, key, groups.many)
 
@@ -49,7 +51,7 @@ class LinesPast:
         numbers = {self._places[place]: place for place in places if place in self._places}
         template = {own: number - 1 for number, own in enumerate(self._own.tolist()) if own}
         key = self._past.keys()
-        wanted = np.zeros(len(self._places) + 1, np.bool_)
+        wanted = np.zeros(self._placed + 1, np.bool_)
         wanted[list(numbers)] = True
         which = wanted[key >> _BELOW]
         things: Int64s = np.unique(key[which])
@@ -61,6 +63,21 @@ class LinesPast:
                 _counted(numbers[thing >> _BELOW], template[own], severity, workloads) if known else None
             )
         return tallies(self._past, which, 0, series, things)
+
+    def _make_room(self, places: int, templates: int) -> None:
+        """Let go of places of which no line is left; of all, where numbers run out or too many are left."""
+        if len(self._places) + places > _MOST_PLACES:
+            left = set(np.unique(self._past.keys() >> _BELOW).tolist())
+            self._places = {place: number for place, number in self._places.items() if number in left}
+        many = len(self._places) + places > _MOST_PLACES
+        if many or self._placed + places + self._given + templates >= 1 << _BITS:
+            self._past, self._places, self._own = Past(), {}, np.zeros(0, np.int64)
+            self._given = self._placed = 0
+
+    def _place_of(self, place: Resource) -> int:
+        number = self._places.setdefault(place, self._placed)
+        self._placed += number == self._placed
+        return number
 
     def _own_of(self, template: Int64s) -> Int64s:
         """Numbers here, given to those that have none; the first of all to lines without a template (−1)."""

@@ -63,7 +63,8 @@ class SpansPast:
     def tallies(self, places: Collection[Resource]) -> Tallies:
         """Of these places."""
         keys, sources, operations = self._past.keys(), self.units.sources.keys, self.units.operations.keys
-        of = [each is not None and each.resource in places for each in sources]
+        wanted_places = set(places)
+        of = [each is not None and each.resource in wanted_places for each in sources]
         operation_of = [each is not None and of[each.source] for each in operations]
         # one table for both: whose number is an operation's, and whose is a source's, and nobody at its end
         wanted = np.array([*operation_of, *of, False], np.bool_)

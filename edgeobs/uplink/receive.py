@@ -30,6 +30,7 @@ from edgeobs.uplink.inbox import Inbox, InboxError, Taken
 from edgeobs.uplink.letters import incidents, span
 from edgeobs.uplink.parcel import KIND, LAST, PARCEL, PATHS, Kind, Label, read_kind, read_label
 from edgeobs.uplink.samples import peaks
+from edgeobs.uplink.sound import sound
 
 log = structlog.get_logger("edgeobs.uplink")
 
@@ -214,9 +215,11 @@ def _understood(read: Callable[[bytes | bytearray], _T], plain: bytes | bytearra
 
 
 def _incidents(plain: bytes | bytearray, principal: Principal) -> list[Incident]:
-    """Those of a parcel; Malformed, and so never sent again, where its sender may not speak of one."""
+    """Those of a parcel; Malformed, for good: it is none, or its sender may not speak of it."""
     found = _understood(incidents, plain)
     for incident in found:
+        if not sound(incident):
+            raise Malformed("an incident whose times, numbers or texts are none")
         if principal.nodes is not None and incident.place.node not in principal.nodes:
             raise Malformed(f"{principal.name} may not speak of {incident.place.node!r:.100}")
     return found

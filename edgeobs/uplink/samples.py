@@ -3,7 +3,9 @@
 import json
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
+from heapq import nlargest
 from math import isfinite, nan
+from operator import attrgetter
 from typing import NamedTuple
 
 from google.protobuf.message import DecodeError
@@ -16,9 +18,13 @@ from edgeobs.signals import Evidence, Labels, Point
 MATTERS = 3.0
 """A score from which a summary explains something, decades: what keeps evidence alive."""
 
+MOST_PEAKS = 200
+"""Of one summary, the most surprising: a few are ever shown of a time."""
+
 MOST_POINTS = 1500
 """Of one plot; of a longer window every second sample is shown, or every third."""
 
+_MAX_NS, _MOST_SAMPLES, _LONGEST_NAME = (1 << 63) - 1, 1 << 31, 4096
 _RATE, _SCOPE = ":rate", "edgeobs.otel_scope_"
 Key = tuple[str, Labels]
 
@@ -38,7 +44,7 @@ class Peak(NamedTuple):
 
 
 def peaks(body: bytes | bytearray, least: float = MATTERS) -> list[Peak]:
-    """Those series of a summary that were surprising; none where it is no summary."""
+    """Those series of a summary that were surprising, the most so first; none where it is no summary."""
     found = []
     for name, unit, point in _points(body):
         exemplar = next(iter(point.exemplars), None)
@@ -48,10 +54,13 @@ def peaks(body: bytes | bytearray, least: float = MATTERS) -> list[Peak]:
         score = told["edgeobs.score"].double_value if "edgeobs.score" in told else nan
         if score >= least:
             count = told["edgeobs.count"].int_value if "edgeobs.count" in told else 0
-            times = point.start_time_unix_nano, point.time_unix_nano
+            count = min(max(count, 0), _MOST_SAMPLES)
+            times = min(point.start_time_unix_nano, _MAX_NS), min(point.time_unix_nano, _MAX_NS)
             labels = _labels(point.attributes)
-            found.append(Peak(name, labels, unit, *times, count, point.as_double, exemplar.as_double, score))
-    return found
+            if len(name) + len(unit) + sum(len(key) + len(text) for key, text in labels) <= _LONGEST_NAME:
+                values = point.as_double, exemplar.as_double
+                found.append(Peak(name, labels, unit, *times, count, *values, score))
+    return nlargest(MOST_PEAKS, found, key=attrgetter("score"))
 
 
 def samples(body: bytes | bytearray, wanted: Container[Key]) -> Iterator[tuple[Key, int, float]]:

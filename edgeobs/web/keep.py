@@ -122,8 +122,13 @@ def kept(hints: Sequence[Hint]) -> Keep:
 def policy(hints: Sequence[Hint]) -> Policy:
     """Every trace of the services that hints are of; in an order that is the same for the same services.
 
-    Names with a dollar are left out: senders choose them, and a Collector would fetch what ``${…}`` names.
+    Senders choose names. Left out are those with a dollar, for a Collector would fetch what ``${…}`` names,
+    and those with characters that YAML has not, for it could read none of the file.
     """
-    named = dict.fromkeys(each.service for each in hints if "$" not in each.service)
+    named = dict.fromkeys(each.service for each in hints if _plain(each.service))
     newest = list(named)[:MOST_SERVICES]
     return Policy(string_attribute=StringAttribute(values=tuple(sorted(newest)) or (NOBODY,)))
+
+
+def _plain(name: str) -> bool:
+    return "$" not in name and name.isprintable()

@@ -14,6 +14,7 @@ from edgeobs.web.pace import Pace
 from edgeobs.web.reader import Ended, NodesTold, Refused
 
 _BURST, _EVERY_S = 20, 0.1
+_NONSENSE = (TypeError, ValueError, OverflowError)
 _NOBODY = Source((), NOWHERE)
 _T = TypeVar("_T")
 
@@ -120,12 +121,12 @@ def late_routes(app: FastAPI, told: NodesTold | None) -> None:
     ) -> Response:
         """One of them with its evidence, the raw samples around it, and what summaries say of its time."""
         pace.take()
-        found = None if told is None else await _asked(lambda: told.late_one(node, incident_id))
-        if found is None:
-            raise HTTPException(404, "no such incident, or one too old to be kept here")
         try:
+            found = None if told is None else await _asked(lambda: told.late_one(node, incident_id))
+            if found is None:
+                raise HTTPException(404, "no such incident, or one too old to be kept here")
             return as_json(request, _detail(*found))
-        except (TypeError, ValueError):
+        except _NONSENSE:
             raise HTTPException(404, "its agent filled it with something else") from None
 
 
@@ -144,9 +145,11 @@ def _readable(found: Sequence[reader.Late]) -> Iterator[LateIncident]:
     """Without those that an agent filled with something else: one of them must not hide the others."""
     for each in found:
         try:
-            yield _answer(each)
-        except (TypeError, ValueError):
+            answer = _answer(each)
+            answer.model_dump_json()  # text may be none to UTF-8
+        except _NONSENSE:
             continue
+        yield answer
 
 
 def _detail(found: reader.Late, peaks: Sequence[reader.Peak]) -> LateIncidentDetail:

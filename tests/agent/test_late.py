@@ -5,26 +5,30 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from edgeobs.agent.encode import summaries, window
 from edgeobs.agent.recent import Samples
 from edgeobs.agent.summary import Rows
 from edgeobs.ingest.auth import Auth
 from edgeobs.ingest.delivery import Delivery, Receipt
+from edgeobs.ingest.errors import Malformed
 from edgeobs.ingest.settings import Limits, Settings
 from edgeobs.series import SeriesTable
-from edgeobs.signals import SECOND, Counts, Identity, Incident, Kind, Principal, Resource, Source
+from edgeobs.signals import SECOND, Counts, Evidence, Identity, Incident, Kind, Principal, Resource, Source
 from edgeobs.uplink.inbox import Inbox
 from edgeobs.uplink.late import Late, late, one
 from edgeobs.uplink.letters import of_incident, packed
 from edgeobs.uplink.parcel import Label
 from edgeobs.uplink.receive import Receiver
-from edgeobs.uplink.samples import MOST_POINTS, joined, peaks
+from edgeobs.uplink.samples import MOST_PEAKS, MOST_POINTS, joined, peaks
+from edgeobs.uplink.sound import sound
 from tests.agent.things import T0, make_incident
 
 QUEUE = "cd" * 16
@@ -200,6 +204,54 @@ def test_a_largest_value_that_is_no_number_is_kept_as_unknown(core: Core) -> Non
     found = one(core.inbox, "edge-1", "inc-1")
     assert found is not None
     assert np.isnan(found[1][0].largest)
+
+
+def test_what_is_no_time_and_too_many_at_once_are_bounded_when_they_are_read() -> None:
+    request = ExportMetricsServiceRequest.FromString(summary(9.0))
+    metrics = request.resource_metrics[0].scope_metrics[0].metrics
+    metrics[0].gauge.data_points[0].time_unix_nano = 2**64 - 1
+    (found,) = peaks(request.SerializeToString())
+    assert found.until_ns == 2**63 - 1
+    for _ in range(MOST_PEAKS + 50):
+        metrics.add().CopyFrom(metrics[0])
+    assert len(peaks(request.SerializeToString())) == MOST_PEAKS
+    metrics[0].name = "x" * 5000
+    del metrics[1:]
+    assert peaks(request.SerializeToString()) == []
+
+
+def of(**wrong: Any) -> tuple[Evidence]:
+    return (replace(make_incident().evidence[0], **wrong),)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"score": 10**400},
+        {"score": "high"},
+        {"title": "\ud800"},
+        {"opened_ns": 1e300},
+        {"updated_ns": 10**30},
+        {"resolved_ns": -1},
+        {"place": ("", "", 7)},
+        {"simulated": "no"},
+        {"evidence": of(onset_ns="then")},
+        {"evidence": of(text="\udfff")},
+        {"evidence": of(value=None)},
+    ],
+)
+def test_an_incident_may_be_filled_with_anything_else(wrong: dict[str, Any]) -> None:
+    assert sound(make_incident())
+    assert not sound(replace(make_incident(), **wrong))
+
+
+def test_one_that_is_filled_with_something_else_is_refused_for_good(core: Core) -> None:
+    for wrong in ({"score": 10**400}, {"title": "\ud800"}):
+        with pytest.raises(Malformed, match="times, numbers or texts"):
+            core.incident(replace(make_incident(), **wrong))
+    core.now_ns += HOUR
+    core.incident(make_incident(2))
+    assert core.ids() == ["inc-2"]
 
 
 def test_peaks_are_bounded_and_the_oldest_go(tmp_path: Path) -> None:

@@ -83,6 +83,20 @@ def test_what_was_when_something_else_was_wrong_is_not_usual() -> None:
     assert what(lines, ASKED, troubles=[(0, END_NS)]) == [hidden]
 
 
+def test_what_was_written_over_is_not_taken_for_no_lines() -> None:
+    """The ring of lines reaches back less far than that of spans."""
+    twenty = [0] * 80 + [5] * (B - 80)
+    lines = tallies((ERRORS, {0: twenty}))
+    assert what(lines, ASKED)[0].decades > 0.5, "they seem to be new"
+    assert what(lines._replace(since=FIRST + 80), ASKED) == []
+
+
+def test_many_operations_of_a_place_are_looked_at_as_few() -> None:
+    asked = [(REQUESTS._replace(text=f"GET /{n}"), {0: changing(1 + n % 3, 1 + n % 3)}) for n in range(600)]
+    (found,) = what(tallies((ERRORS, {0: changing(0, 5)})), tallies(*asked))
+    assert found.decades > 5
+
+
 def test_only_so_much_of_what_came_after_is_looked_at() -> None:
     late = tallies((ERRORS, {0: [0] * (BEGAN + 6) + [5] * (B - BEGAN - 6)}))
     assert what(late, ASKED, changes_s=60.0) == []

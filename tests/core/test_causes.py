@@ -138,6 +138,9 @@ def test_a_ring_is_bounded_and_the_oldest_go_first() -> None:
     assert sorted(zip(when.tolist(), many.tolist(), strict=True)) == [(i, i + 1) for i in range(40, 50)]
     past.forget(past.keys() == 7)
     assert not (past.keys() == 7).any()
+    assert past.since() == 40
+    past.add(np.full(150, 50), np.arange(150), np.ones(150, np.int64))
+    assert past.since() == 42, "half of 41 was written over"
     past.add(np.arange(5000), np.arange(5000), np.ones(5000, np.int64))
     assert sorted(past.keys().tolist()) == list(range(4000, 5000))
 
@@ -188,6 +191,9 @@ def test_what_may_be_alike_by_chance_is_no_repetition() -> None:
     assert digest(logs.batch(["tick"], time_ns=0)) == b""
     assert digest(logs.batch(["tick"], time_ns=NOW)) == b"", "stamped with whole seconds"
     assert digest(logs.batch(["tick"], time_ns=NOW + 1)) != digest(logs.batch(["tick"], time_ns=NOW + 2))
+    at_once = logs.batch(["tick"], time_ns=NOW + 1)
+    assert digest(at_once) != digest(logs.batch(["tick"], time_ns=NOW + 1, severity=5))
+    assert digest(at_once) != digest(replace(at_once, trace=at_once.trace + np.uint64(1)))
     assert digest(traces.batch([traces.Span("a", "x", 0)])) == b"", "a span without an id"
     again = Again(most=2)
     for n, name in enumerate((b"a", b"b", b"c", b"")):

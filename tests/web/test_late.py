@@ -60,12 +60,16 @@ def test_one_has_its_evidence_and_what_summaries_say(canned: Any, record: Any, s
 def test_one_that_an_agent_filled_with_nonsense_hides_no_other(
     canned: Any, record: Any, serve: Serve
 ) -> None:
-    wrong = replace(record.all[0].incident, id="l-99", title=[17], score="high")
-    record.all.insert(0, Late("edge-27", wrong, 1))
+    one = record.all[0].incident
+    wrong = [replace(one, id="l-99", title=[17], score="high"), replace(one, id="l-98", score=10**400)]
+    wrong.append(replace(one, id="l-97", title="\ud800"))
+    record.all[:0] = [Late("edge-27", each, 1) for each in wrong]
     with serve(canned, told=record) as url:
         found = httpx.get(f"{url}/{LIST}").json()["incidents"]
         assert len(found) == 24
-        assert httpx.get(f"{url}/{LIST}/l-99", params={"node": "edge-27"}).status_code == 404
+        for each in wrong:
+            asked = httpx.get(f"{url}/{LIST}/{each.id}", params={"node": "edge-27"})
+            assert asked.status_code == 404
 
 
 def test_who_cannot_read_says_why_and_who_has_none_has_none(

@@ -166,5 +166,5 @@ def test_the_policy_names_a_bounded_number_of_services() -> None:
 
 
 def test_the_policy_holds_nothing_that_a_collector_would_fetch() -> None:
-    named = policy([hint(9, "a${http://elsewhere/}"), hint(8, "till")])
+    named = policy([hint(9, "a${http://elsewhere/}"), hint(9, "a\x7fb"), hint(9, "\ufffe"), hint(8, "till")])
     assert named.string_attribute.values == ("till",)

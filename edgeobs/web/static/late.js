@@ -9,7 +9,7 @@ const FIRST = 5; // cards in sight, and how many more a click brings
 const MORE = 20;
 const MOST = 1000; // that the API answers at once
 
-const keyOf = ({ agent, id }) => `${agent} ${id}`;
+const keyOf = ({ agent, id }) => JSON.stringify([agent, id]);
 
 export class LateIncidents {
   #shown = FIRST;
@@ -78,7 +78,8 @@ export class LateIncidents {
     const names = Object.keys(nodes).sort(byName);
     const options = [{ id: "", text: "all nodes" }, ...names.map((name) => ({ id: name, text: `${name} (${nodes[name]})` }))];
     keyed(byId("late-node"), options, ({ id }) => h("option", { value: id }), (option, { text }) => say(option, text));
-    byId("late-node").value = this.#node in nodes ? this.#node : "";
+    if (this.#node && !(this.#node in nodes)) this.#choose(() => (this.#node = ""));
+    byId("late-node").value = this.#node;
   }
 
   #make({ id, incident }) {
@@ -122,7 +123,8 @@ function update(card, { incident, open }) {
   drawSummaries(body.lastElementChild, open.detail?.summaries ?? []);
 }
 
-const at = (seconds) => h("time", { datetime: new Date(seconds * 1000).toISOString(), title: inFull(seconds) }, clock(seconds));
+const iso = (date) => (Number.isNaN(date.getTime()) ? "" : date.toISOString());
+const at = (seconds) => h("time", { datetime: iso(new Date(seconds * 1000)), title: inFull(seconds) }, clock(seconds));
 
 function meta(incident) {
   const { place } = incident;
