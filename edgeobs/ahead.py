@@ -16,15 +16,20 @@ import numpy as np
 
 from edgeobs import jit
 
+_MADE_BY = ("ahead", "make_ahead", "jit")
 _FINE = (0, -2)  # what Numba's functions return: done, and done with nothing to return
 _Raw = Callable[..., int]
 
 
 def path(here: Path, kernels: Sequence[str]) -> Path:
-    """Where the machine code of a folder's kernels lies, or would. Raises OSError where their text is not."""
+    """Where the machine code of a folder's kernels lies, or would. Raises OSError where their text is not.
+
+    Its name has the digest of all of the folder, who calls them too, and of how it is made and called.
+    """
     digest = hashlib.sha256()
-    for name in kernels:
-        digest.update((here / f"{name}.py").read_bytes())
+    ours = Path(__file__).parent
+    for text in (*sorted(here.glob("*.py")), *(ours / f"{name}.py" for name in _MADE_BY)):
+        digest.update(text.read_bytes())
     return here / "__pycache__" / f"{kernels[0]}.{os.uname().machine}.{digest.hexdigest()[:16]}.so"
 
 

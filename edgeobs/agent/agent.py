@@ -145,8 +145,10 @@ class Agent:
         if fetched.body is not None:
             try:
                 points = scraped.points(fetched.body, fetched.at_ns)
-            except ValueError as wrong:
-                error = str(wrong)
+            except Exception as wrong:  # noqa: BLE001  whatever it is, it is the target's
+                error = (
+                    str(wrong) if isinstance(wrong, ValueError) else f"it could not be read: {wrong!r:.200}"
+                )
         self.counts[_SCRAPES, "failed" if error else "done"] += 1
         self._problem(scraper.target.url, error)
         number = len(points.series) + len(points.distributions.series)

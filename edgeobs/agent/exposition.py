@@ -18,7 +18,7 @@ import numpy as np
 from edgeobs.signals import Floats, Labels
 
 _LINE = re.compile(
-    rb"(?P<key>(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)[ \t]*(?:\{(?P<labels>.*)\})?)[ \t]+"
+    rb"(?P<key>(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(?:[ \t]*\{(?P<labels>.*)\})?)[ \t]+"
     rb"(?P<value>[^ \t]+)(?:[ \t]+(?P<time>-?[0-9]{1,18}))?[ \t]*\r?"
 )
 _LABEL = re.compile(r'[ \t]*([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*"((?:[^"\\]|\\.)*)"[ \t]*(?:,|$)')
@@ -27,6 +27,7 @@ _ESCAPED = {"n": "\n", "\\": "\\", '"': '"'}
 _float: Callable[[Any], float] = float  # of bytes as of text
 _COMMENT = ord("#")
 _LONGEST = 32_768  # bytes of a line
+_LATEST_MS = ((1 << 63) - 1) // 1_000_000
 _COMMENTS = 8  # lines a sample may have with it, and some more
 
 Walk = Callable[..., int]
@@ -170,9 +171,11 @@ def _sample(line: bytes, at: int) -> tuple[bytes, Sample]:
         value = float(match["value"])
     except ValueError:
         raise ValueError(f"line {at + 1}: expected a number, found {match['value']!r:.60}") from None
-    time = match["time"]
+    time = None if match["time"] is None else int(match["time"])
+    if time is not None and abs(time) > _LATEST_MS:
+        raise ValueError(f"line {at + 1}: a time of more than 64 bits of nanoseconds: {time} ms")
     labels = () if match["labels"] is None else _labels(_text(match["labels"], at), at)
-    return match["key"], Sample(match["name"].decode(), labels, value, None if time is None else int(time))
+    return match["key"], Sample(match["name"].decode(), labels, value, time)
 
 
 def _labels(text: str, at: int) -> Labels:

@@ -19,6 +19,7 @@ _ACCEPT = "text/plain;version=0.0.4;q=1,*/*;q=0.1"
 _CHUNK = 65_536
 _GZIP = 31  # zlib's window bits for a gzip header
 _HEADER_BYTES = 65_536
+_FRAMING = 16  # bytes of chunks' sizes and the like for each byte of a body, at most
 
 
 class FetchError(Exception):
@@ -40,7 +41,8 @@ class _Answer:
         self.whole = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers[name.lower()] = value
+        if not self.status:  # or it is a trailer, of which nobody asks
+            self.headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
         self.status = self.parser.get_status_code()
@@ -72,8 +74,8 @@ def fetch(target: Target, clock: Callable[[], float] = time.monotonic) -> bytes:
     """
     url = urlsplit(target.url)
     until = clock() + target.timeout_s
-    host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
     try:
+        host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
         with _connected(host, port, until) as plain:
             if url.scheme != "https":
                 return _get(plain, target, until)
@@ -104,7 +106,7 @@ def _connected(host: str, port: int, until: float) -> socket.socket:
 
 def _get(sock: socket.socket, target: Target, until: float) -> bytes:
     sock.sendall(_request(target))
-    answer, body, size = _Answer(), bytearray(), 0
+    answer, body, size, carried = _Answer(), bytearray(), 0, 0
     plain = None
     while not answer.whole:
         sock.settimeout(_left(until))
@@ -120,7 +122,11 @@ def _get(sock: socket.socket, target: Target, until: float) -> bytes:
                 raise FetchError(f"HTTP {answer.status}")
             if plain is None and answer.headers.get(b"content-encoding", b"") == b"gzip":
                 plain = zlib.decompressobj(_GZIP)
-            _add(body, answer.take(), plain, target.max_bytes)
+            taken = answer.take()
+            carried += len(taken)
+            if size - carried > _HEADER_BYTES + _FRAMING * carried:
+                raise FetchError(f"{size} bytes for a body of {carried}")
+            _add(body, taken, plain, target.max_bytes)
         elif size > _HEADER_BYTES:
             raise FetchError(f"more than {_HEADER_BYTES} bytes of headers")
     if plain is not None and not plain.eof:
@@ -149,8 +155,15 @@ def _left(until: float) -> float:
 
 def _add(body: bytearray, part: bytes, plain: "zlib._Decompress | None", most: int) -> None:
     try:
-        body += part if plain is None else plain.decompress(part, most + 1 - len(body))
+        if plain is None:
+            body += part
+        elif plain.eof and part:
+            raise FetchError("something follows the gzip body")
+        else:
+            body += plain.decompress(part, most + 1 - len(body))
     except zlib.error as error:
         raise FetchError(f"not gzip: {error}") from None
+    if plain is not None and plain.unused_data:
+        raise FetchError("something follows the gzip body")
     if len(body) > most:
         raise FetchError(f"more than {most} bytes")

@@ -231,7 +231,7 @@ class Inbox:
             for over in ("resolved_ns > 0", "resolved_ns = 0"):
                 gone += db.execute(
                     f"DELETE FROM incidents WHERE {over} AND rowid NOT IN (SELECT rowid FROM incidents"  # noqa: S608  no input
-                    f" WHERE {over} ORDER BY updated_ns DESC LIMIT ?)",
+                    f" WHERE {over} ORDER BY min(updated_ns, taken_ns) DESC, updated_ns DESC LIMIT ?)",
                     (self._keep_incidents,),
                 ).rowcount
             dropped = db.execute(
@@ -294,7 +294,6 @@ def label_key(label: Label) -> tuple[str, str, str]:
 def _keep(db: sqlite3.Connection, node: str, incident: Incident, now_ns: int, *, timely: bool) -> None:
     """One that was told in time is never late from then on; one that was late first stays so until then."""
     text, plots = codec.write_incident(incident)
-    changed_ns = min(incident.updated_ns, now_ns)  # by which the oldest go, of all nodes: no clock is ahead
     db.execute(
         "INSERT INTO incidents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (node, id) DO UPDATE SET"
         " updated_ns = excluded.updated_ns, resolved_ns = excluded.resolved_ns, taken_ns = excluded.taken_ns,"
@@ -302,7 +301,7 @@ def _keep(db: sqlite3.Connection, node: str, incident: Incident, now_ns: int, *,
         " late_ns = CASE WHEN excluded.late_ns = 0 THEN 0 ELSE late_ns END"
         " WHERE excluded.updated_ns >= updated_ns",
         (
-            node, incident.id, incident.opened_ns, changed_ns, incident.resolved_ns, now_ns, text,
+            node, incident.id, incident.opened_ns, incident.updated_ns, incident.resolved_ns, now_ns, text,
             plots, 0 if timely else now_ns,
         ),
     )  # fmt: skip

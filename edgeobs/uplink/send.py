@@ -7,6 +7,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -158,7 +159,11 @@ class Wire:
         self._connection: http.client.HTTPConnection | None = None
 
     def post(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Send one request; status 0 when no whole answer came in time."""
+        """Send one request; status 0 when no whole answer came in time.
+
+        A cut is when there was none at all. That a connection was closed which had been kept is none.
+        """
+        kept, response = self._connection is not None, None
         try:
             connection = self._connection = self._connection or self._connect()
             headers = {**self._headers(), **headers}
@@ -166,12 +171,14 @@ class Wire:
             return Answer(0, error=f"{type(error).__name__}: {error}")
         try:
             whole = urlsplit(self.settings.url).path.rstrip("/") + path
-            connection.request("POST", whole, body, headers)
+            with suppress(BrokenPipeError, ConnectionResetError):  # it may answer before it has read all
+                connection.request("POST", whole, body, headers)
             response = connection.getresponse()
             response.read(65_536)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._close()
-            cut = isinstance(error, OSError) and not isinstance(error, ssl.SSLError)
+            network = isinstance(error, OSError) and not isinstance(error, ssl.SSLError)
+            cut = network and not kept and response is None
             return Answer(0, error=f"{type(error).__name__}: {error}", cut=cut)
         found = response.headers
         if not response.isclosed():  # more than we read: the connection cannot carry another request

@@ -2,9 +2,12 @@
 
 import json
 import shutil
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -143,6 +146,37 @@ def test_what_forbids_it_is_said_and_nothing_is_asked_for(meta: Meta) -> None:
 def test_what_a_metaserver_answers(meta: Meta, answer: tuple[int, bytes], state: str) -> None:
     meta.answer = answer
     assert meta.hands.do("restart_pod", "shop/web-1").state == state
+
+
+def test_once_the_core_is_back_nothing_is_restarted(meta: Meta) -> None:
+    hands = replace(meta.hands, still=lambda: False)
+    assert hands.do("restart_pod", "shop/web-1") == ("refused", "the core is back")
+    assert [method for method, *_ in meta.asked] == ["GET"]
+
+
+def test_a_metaserver_that_knows_no_pods_has_done_nothing(meta: Meta) -> None:
+    meta.pods = None  # type: ignore[assignment]  # as Go writes an empty list
+    assert meta.hands.do("restart_pod", "shop/web-1").state == "refused"
+    assert [method for method, *_ in meta.asked] == ["GET"]
+
+
+def test_a_metaserver_that_drips_has_an_end() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+                for _ in range(1000):
+                    connection.sendall(b" ")
+                    threading.Event().wait(0.02)
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        found = Hands("edge-1", 0.3, url, GUARD).do("restart_pod", "shop/web-1")
+        thread.join(30)
+    assert (found.state, "TimeoutError" in found.text) == ("failed", True)
 
 
 def test_a_metaserver_that_is_not_there_has_done_nothing() -> None:

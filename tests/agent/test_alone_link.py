@@ -50,6 +50,38 @@ def test_who_refuses_is_there(busy: int) -> None:
     assert (found.status, found.cut) == (503, False)
 
 
+def answering(sent: bytes, times: int) -> Iterator[int]:
+    """A server that says this to each connection at once, reads nothing, and ends it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def run() -> None:
+            for _ in range(times):
+                connection, _ = server.accept()
+                with connection:
+                    connection.sendall(sent)
+                    connection.shutdown(socket.SHUT_WR)
+                    while connection.recv(1 << 20):
+                        pass
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join(30)
+
+
+def test_an_answer_that_breaks_off_is_one_and_so_is_a_kept_connection_that_was_closed() -> None:
+    half = b"HTTP/1.1 503 Busy\r\nContent-Length: 100\r\n\r\nno"
+    for port in answering(half, 1):
+        assert not Wire(Settings(url=f"http://127.0.0.1:{port}")).post("/x", {}, b"x").cut
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    for port in answering(whole, 1):
+        wire = Wire(Settings(url=f"http://127.0.0.1:{port}", timeout_s=5))
+        assert wire.post("/x", {}, b"x").status == 200
+        found = wire.post("/x", {}, b"x")
+        assert (found.status, found.cut) == (0, False), "nobody knows yet"
+    assert wire.post("/x", {}, b"x").cut, "a new one is not taken"
+
+
 def test_what_is_wrong_with_our_own_files_is_no_cut(busy: int, tmp_path: Path) -> None:
     token = Settings(url="http://127.0.0.1:1", token_file=str(tmp_path / "none"))
     authorities = Settings(url="https://127.0.0.1:1", ca_file=str(tmp_path / "none"))

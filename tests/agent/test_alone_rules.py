@@ -13,7 +13,7 @@ from edgeobs.agent.alone.deeds import OVER, Result, Wish
 from edgeobs.agent.alone.journal import NAME, Journal
 from edgeobs.agent.alone.rules import RULES, Known, consider
 from edgeobs.agent.alone.settings import Settings
-from edgeobs.agent.alone.wishes import wishes
+from edgeobs.agent.alone.wishes import fits, wishes
 from edgeobs.remediate import Ledger
 from edgeobs.remediate import Settings as GuardSettings
 from edgeobs.signals import SECOND, Evidence, Incident, IncidentState, Resource
@@ -245,3 +245,9 @@ def test_only_what_is_named_is_wished_for(found: list[Evidence]) -> None:
         assert each.evidence in incident.evidence
         assert not each.evidence.calm
         assert each.evidence.value != 1.0, "as it should be"
+
+
+def test_a_bracket_in_a_pattern_stands_for_itself() -> None:
+    named = ('queue{shard="[1]"}',)
+    assert fits(replace(make_evidence(T0), name=named[0]), named, ())
+    assert not fits(replace(make_evidence(T0), name='queue{shard="1"}'), named, ())

@@ -145,6 +145,8 @@ BAD = {
     b'a{b="1",b="2"} 1\n': "line 1: a label twice",
     b"a 1 2 3\n": "line 1: expected a sample",
     b"a 1 soon\n": "line 1: expected a sample",
+    b"a 1 999999999999999999\n": "line 1: a time of more than 64 bits",
+    b"a" + b" " * 16_000 + b"1" + b" " * 16_000 + b"z": "line 1: expected a sample",  # in no time at all
     b'a{b="\xff"} 1\n': "line 1: expected UTF-8",
     b"# TYPE a thing\n": "line 1: expected one of counter",
     b"<html>hello</html>\n": "line 1: expected a sample",

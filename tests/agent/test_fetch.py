@@ -82,11 +82,13 @@ def silent(_: socket.socket) -> None:
     threading.Event().wait(3.0)
 
 
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n4\r\na 1\n\r\n"
 ENDLESS: dict[str, Callable[[socket.socket], None]] = {
     "drips its headers": for_ever(b"x"),
     "drips header lines": for_ever(b"X-Y: z\r\n", b"HTTP/1.1 200 OK\r\n"),
     "drips its body": for_ever(b"a 1\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n"),
     "drips chunks": for_ever(b"1\r\na\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+    "drips trailers": for_ever(b"X-Y: z\r\n", b"HTTP/1.1 200 OK\r\n" + CHUNKED + b"0\r\n"),
     "says nothing": silent,
 }
 
@@ -94,7 +96,7 @@ ENDLESS: dict[str, Callable[[socket.socket], None]] = {
 @pytest.mark.parametrize("what", ENDLESS)
 def test_a_target_that_never_ends_is_given_up_in_time(what: str, serve: Serve) -> None:
     port = serve(ENDLESS[what])
-    with pytest.raises(FetchError, match=r"timed out|headers|not HTTP"):
+    with pytest.raises(FetchError, match=r"timed out|headers|not HTTP|for a body"):
         fetch(target(port, timeout_s=0.3))
 
 
@@ -108,6 +110,11 @@ BAD = {
     "no gzip": (answer(b"a 1\n", "Content-Length: 4", "Content-Encoding: gzip"), "not gzip"),
     "an error": (answer(b"", "Content-Length: 0", status="500 Oh"), "HTTP 500"),
     "not HTTP": (b"\x16\x03\x01garbage\r\n\r\n", "not HTTP"),
+    "two of gzip": (answer(2 * gzip.compress(b"a 1\n"), "Content-Encoding: gzip"), "follows the gzip"),
+    "trailers": (
+        answer(b"4\r\na 1\n\r\n0\r\n" + b"X-Y: z\r\n" * 20_000, "Transfer-Encoding: chunked"),
+        "for a body of 4",
+    ),
     "a chunk of no size": (answer(b"zz\r\na\r\n", "Transfer-Encoding: chunked"), "."),
 }  # fmt: skip
 

@@ -204,7 +204,9 @@ class Alone:
         if incident is None:
             over = self._newest(deed).state == "resolved"
             self._move(deed, *(("helped", "") if over else ("unknown", _UNSEEN)))
-        elif calm(incident, (deed.evidence,)):
+        elif any(each.text == deed.evidence for each in incident.evidence) and calm(
+            incident, (deed.evidence,)
+        ):
             self._move(deed, "helped")
         elif self._ledger.steady_ns - deed.watched_ns >= self.settings.verify_s * SECOND:
             self._move(deed, "in_vain")
@@ -231,7 +233,10 @@ class Alone:
         deed = self.record.begin(decision, wish.incident, wish.evidence.text)
         self._ledger.past.append(decision)
         log.warning("%s %s: %s", deed.kind, deed.target, decision.reason)
-        self._run(lambda: self._results.put((deed.id, self._do(deed.kind, deed.target))))
+        try:
+            self._run(lambda: self._results.put((deed.id, self._do(deed.kind, deed.target))))
+        except RuntimeError as error:  # there are too many threads
+            self._results.put((deed.id, Result("failed", f"it was not begun: {error}")))
         self._tell([wish.incident], self._now_ns)
 
     def _move(self, deed: Deed, state: State, text: str = "") -> None:

@@ -9,6 +9,7 @@ import os
 import ssl
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from edgeobs.agent.alone.pods import named, refusal
 from edgeobs.remediate import Settings as GuardSettings
 
 _MOST_BYTES = 8 << 20  # of an answer
+_PIECE = 65_536
 _LONGEST = 300  # characters of what was said
 
 
@@ -35,6 +37,8 @@ class Hands:
         ``http://127.0.0.1:10550``.
     guard
         What opting in is, of pods.
+    still
+        Whether the core is still silent: asked again where something took time.
 
     """
 
@@ -42,6 +46,7 @@ class Hands:
     timeout_s: float
     metaserver_url: str
     guard: GuardSettings
+    still: Callable[[], bool] = lambda: True
 
     def do(self, kind: str, target: str) -> Result:
         """One action. ``target`` was checked against the allow-list."""
@@ -77,14 +82,16 @@ class Hands:
         where = f"/api/v1/namespaces/{namespace}/pods"
         try:
             status, body = self._ask("GET", where, b"", until)
-            found = json.loads(body)["items"] if status == 200 else []
+            found = (json.loads(body)["items"] or []) if status == 200 else []
         except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
             return Result("failed", f"MetaServer: {type(error).__name__}: {error}"[:_LONGEST])
         if status != 200:
             return Result("failed", f"MetaServer answers {status} to GET {where}")
         why = refusal(found, target, self.node, self.guard)
-        if why:
-            return Result("refused", why)
+        if why or not self.still():
+            return Result("refused", why or "the core is back")
+        if time.monotonic() >= until:
+            return Result("failed", f"MetaServer took all of {self.timeout_s:g} s to say what there is")
         # Not a deletion: without the cloud MetaServer takes none, and nobody would bring the pod back. This
         # has the runtime stop its containers, and by the kubelet's own rules they start again.
         try:
@@ -107,12 +114,28 @@ class Hands:
             headers = {"Content-Type": "application/json"} if body else {}
             connection.request(method, url.path.rstrip("/") + path, body or None, headers)
             response = connection.getresponse()
-            said = response.read(_MOST_BYTES + 1)
+            said = _read(connection, response, until)
         finally:
             connection.close()
         if len(said) > _MOST_BYTES:
             raise ValueError(f"an answer of more than {_MOST_BYTES} bytes")
         return response.status, said
+
+
+def _read(connection: http.client.HTTPConnection, response: http.client.HTTPResponse, until: float) -> bytes:
+    """The body, in pieces: a timeout is of each, and one that drips must end too."""
+    said = bytearray()
+    while len(said) <= _MOST_BYTES:
+        left = until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("there is no time left")
+        if connection.sock is not None:  # http.client lets go of it where the answer ends the connection
+            connection.sock.settimeout(left)
+        piece = response.read1(_PIECE)
+        if not piece:
+            break
+        said += piece
+    return bytes(said)
 
 
 def _restarted(status: int, body: bytes) -> Result:

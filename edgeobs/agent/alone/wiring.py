@@ -14,7 +14,10 @@ from edgeobs.uplink.send import Sender
 def wired(config: Config, settings: Settings, agent: Agent, sender: Sender, node: Resource) -> Alone:
     """Reads its journal at once: what was done for an incident is told with it from the first word on."""
     incidents = agent.core.pipeline.incidents
-    hands = Hands(node.node, settings.timeout_s, settings.metaserver_url, config.remediate)
+    hands = Hands(
+        node.node, settings.timeout_s, settings.metaserver_url, config.remediate,
+        lambda: sender.silence().silent,
+    )  # fmt: skip
     alone = Alone(
         settings, config.remediate, config.engine.data_dir, node, incidents.active, incidents.recent,
         sender.silence, agent.telling.news, hands.do, agent.counts, agent.problems,

@@ -45,4 +45,5 @@ def fits(evidence: Evidence, low: Patterns, high: Patterns) -> bool:
     """Whether it is a series of these, and off in that direction: a service that comes back is one too."""
     asked = low if falling(evidence) else high if rising(evidence) else ()
     names = evidence.name, evidence.text
-    return any(fnmatchcase(name, pattern) for pattern in asked for name in names)
+    plain = [pattern.replace("[", "[[]") for pattern in asked]  # a bracket stands for itself
+    return any(fnmatchcase(name, pattern) for pattern in plain for name in names)
