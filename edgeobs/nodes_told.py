@@ -16,10 +16,11 @@ from edgeobs.ingest.auth import Auth
 from edgeobs.ingest.delivery import Submit
 from edgeobs.ingest.settings import Settings
 from edgeobs.signals import Counts
+from edgeobs.told import Ended, Late, Peak
 from edgeobs.uplink import late
 from edgeobs.uplink.inbox import Inbox, InboxError
 from edgeobs.uplink.receive import BASE, Receiver
-from edgeobs.web import Ended, Late, NodesTold, Peak, Refused
+from edgeobs.web import NodesTold, Refused
 
 log = structlog.get_logger("edgeobs")
 
@@ -51,7 +52,7 @@ class _Read:
             total, found, nodes = late.late(self._inbox, node, ended, limit, offset)
         except InboxError as error:
             raise Refused(503, str(error)) from error
-        return total, [Late(*each) for each in found], nodes
+        return total, found, nodes
 
     def late_one(self, node: str, incident: str) -> tuple[Late, Sequence[Peak]] | None:
         """See `uplink.late.one`."""
@@ -59,7 +60,7 @@ class _Read:
             found = late.one(self._inbox, node, incident)
         except InboxError as error:
             raise Refused(503, str(error)) from error
-        return found and (Late(*found[0]), [Peak(*each) for each in found[1]])
+        return found
 
 
 def told(submit: Submit, auth: Auth, settings: Settings, folder: Path, counts: Counts, late_s: float) -> Told:

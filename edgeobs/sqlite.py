@@ -45,6 +45,15 @@ def is_new(db: sqlite3.Connection, path: Path, version: int, error: type[Excepti
 
 
 @contextmanager
+def explained(path: Path, own: Mapping[str, str], error: type[Exception]) -> Iterator[None]:
+    """An error of SQLite becomes one of ours that names the file and says what to do (`reason`)."""
+    try:
+        yield
+    except sqlite3.Error as wrong:
+        raise error(f"{path}: {reason(wrong, own)}") from wrong
+
+
+@contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     """All of it or nothing."""
     db.execute("BEGIN IMMEDIATE")

@@ -222,9 +222,8 @@ class Store:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except _UNFIT as error:
-            raise ValueError(f"{self.path}: a value that no row can hold: {error}") from error
-        except sqlite3.Error as error:
-            raise StoreError(f"{self.path}: {sqlite.reason(error, _REASONS)}") from error
+        with sqlite.explained(self.path, _REASONS, StoreError):
+            try:
+                yield
+            except _UNFIT as error:
+                raise ValueError(f"{self.path}: a value that no row can hold: {error}") from error

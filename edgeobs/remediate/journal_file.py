@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from edgeobs import sqlite
@@ -61,13 +61,9 @@ class File:
         with self.explained(), sqlite.transaction(self.db):
             yield
 
-    @contextmanager
-    def explained(self) -> Iterator[None]:
+    def explained(self) -> AbstractContextManager[None]:
         """An error of SQLite becomes a JournalError that says what to do."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise JournalError(f"{self.path}: {sqlite.reason(error, _REASONS)}") from error
+        return sqlite.explained(self.path, _REASONS, JournalError)
 
     def _prepare(self, *, read_only: bool) -> None:
         version = self.db.execute("PRAGMA user_version").fetchone()[0]

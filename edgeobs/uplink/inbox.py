@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 from edgeobs import sqlite
 from edgeobs.incidents import codec
 from edgeobs.signals import Counts, Incident
+from edgeobs.told import Peak
 from edgeobs.uplink.parcel import Kind, Label, Standing, standing
-from edgeobs.uplink.samples import Peak, peak_row
+from edgeobs.uplink.samples import peak_row
 
 SCHEMA_VERSION = 2
 _SCHEMA = """
@@ -279,11 +280,8 @@ class Inbox:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        try:
-            with self._lock:
-                yield
-        except sqlite3.Error as error:
-            raise InboxError(f"{self.path}: {sqlite.reason(error, _REASONS)}") from error
+        with sqlite.explained(self.path, _REASONS, InboxError), self._lock:
+            yield
 
 
 def label_key(label: Label) -> tuple[str, str, str]:

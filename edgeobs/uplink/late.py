@@ -1,15 +1,15 @@
 """Incidents that were told of too late to act upon: what an inbox has of them, for people."""
 
 from dataclasses import replace
-from typing import Literal, NamedTuple
 
 from edgeobs.incidents import codec
 from edgeobs.ingest.body import decompress
 from edgeobs.ingest.delivery import TooLarge
 from edgeobs.ingest.errors import Malformed
 from edgeobs.signals import SECOND, Incident
+from edgeobs.told import Ended, Late, Peak
 from edgeobs.uplink.inbox import Inbox, InboxError
-from edgeobs.uplink.samples import Key, Peak, joined, read_peak, samples
+from edgeobs.uplink.samples import Key, joined, read_peak, samples
 
 BEFORE_NS, AFTER_NS = 120 * SECOND, 900 * SECOND
 """Of a raw window, before the first onset and after the last."""
@@ -18,16 +18,6 @@ MOST_PEAKS = 20
 _MOST_WINDOWS = 400
 _MOST_PACKED, _MOST_BYTES = 4 << 20, 16 << 20  # of all windows, compressed and before
 _MOST_SUMMARY_NS = 3600 * SECOND  # that one is about
-
-Ended = Literal["resolved", "unknown"]
-
-
-class Late(NamedTuple):
-    """An incident as a node last told it, and when it was delivered first."""
-
-    node: str
-    incident: Incident
-    delivered_ns: int
 
 
 def late(

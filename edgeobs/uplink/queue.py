@@ -255,11 +255,8 @@ class Queue:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        try:
-            with self._lock:
-                yield
-        except sqlite3.Error as error:
-            raise QueueError(f"{self.path}: {sqlite.reason(error, _REASONS)}") from error
+        with sqlite.explained(self.path, _REASONS, QueueError), self._lock:
+            yield
 
 
 def _full(error: QueueError) -> bool:

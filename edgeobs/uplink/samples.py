@@ -6,7 +6,6 @@ from dataclasses import replace
 from heapq import nlargest
 from math import isfinite, nan
 from operator import attrgetter
-from typing import NamedTuple
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -14,6 +13,7 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import NumberDataPoint
 
 from edgeobs.signals import Evidence, Labels, Point
+from edgeobs.told import Peak
 
 MATTERS = 3.0
 """A score from which a summary explains something, decades: what keeps evidence alive."""
@@ -27,20 +27,6 @@ MOST_POINTS = 1500
 _MAX_NS, _MOST_SAMPLES, _LONGEST_NAME = (1 << 63) - 1, 1 << 31, 4096
 _RATE, _SCOPE = ":rate", "edgeobs.otel_scope_"
 Key = tuple[str, Labels]
-
-
-class Peak(NamedTuple):
-    """What a summary says of one series."""
-
-    name: str
-    labels: Labels
-    unit: str
-    since_ns: int  # of the first sample
-    until_ns: int  # and of the last
-    samples: int
-    mean: float
-    largest: float
-    score: float  # of the most surprising sample, decades
 
 
 def peaks(body: bytes | bytearray, least: float = MATTERS) -> list[Peak]:

@@ -7,11 +7,12 @@ from typing import Annotated, TypeVar
 from fastapi import FastAPI, HTTPException, Path, Query, Request, Response
 
 from edgeobs.signals import NOWHERE, Identity, IncidentState, Kind, Labels, Source
-from edgeobs.web import answers, reader
+from edgeobs.told import Ended, Late, Peak
+from edgeobs.web import answers
 from edgeobs.web.cached import as_json
 from edgeobs.web.models import Evidence, Model, Number, Place, Problem, Seconds
 from edgeobs.web.pace import Pace
-from edgeobs.web.reader import Ended, NodesTold, Refused
+from edgeobs.web.reader import NodesTold, Refused
 
 _BURST, _EVERY_S = 20, 0.1
 _NONSENSE = (TypeError, ValueError, OverflowError)
@@ -137,11 +138,11 @@ async def _asked(what: Callable[[], _T]) -> _T:
         raise HTTPException(refused.status, refused.reason) from None
 
 
-def _listed(total: int, found: Sequence[reader.Late], nodes: Mapping[str, int]) -> LateIncidents:
+def _listed(total: int, found: Sequence[Late], nodes: Mapping[str, int]) -> LateIncidents:
     return LateIncidents(total=total, nodes=dict(nodes), incidents=tuple(_readable(found)))
 
 
-def _readable(found: Sequence[reader.Late]) -> Iterator[LateIncident]:
+def _readable(found: Sequence[Late]) -> Iterator[LateIncident]:
     """Without those that an agent filled with something else: one of them must not hide the others."""
     for each in found:
         try:
@@ -152,7 +153,7 @@ def _readable(found: Sequence[reader.Late]) -> Iterator[LateIncident]:
         yield answer
 
 
-def _detail(found: reader.Late, peaks: Sequence[reader.Peak]) -> LateIncidentDetail:
+def _detail(found: Late, peaks: Sequence[Peak]) -> LateIncidentDetail:
     evidence = found.incident.evidence
     known = {(each.name, each.labels) for each in evidence if each.source == "series"}
     return LateIncidentDetail(
@@ -162,7 +163,7 @@ def _detail(found: reader.Late, peaks: Sequence[reader.Peak]) -> LateIncidentDet
     )
 
 
-def _answer(found: reader.Late) -> LateIncident:
+def _answer(found: Late) -> LateIncident:
     incident = found.incident
     return LateIncident(
         id=incident.id,
@@ -180,7 +181,7 @@ def _answer(found: reader.Late) -> LateIncident:
     )
 
 
-def _summed(peak: reader.Peak, known: set[tuple[str, Labels]]) -> Summed:
+def _summed(peak: Peak, known: set[tuple[str, Labels]]) -> Summed:
     counter = peak.name.removesuffix(":rate")
     return Summed(
         text=Identity(_NOBODY, peak.name, peak.labels, Kind.GAUGE).text(),

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from math import nan
 from typing import Literal, NamedTuple, Protocol
 
-from edgeobs.signals import Decision, HeartState, Incident, Labels, Resource, Verb
+from edgeobs.signals import Decision, HeartState, Incident, Resource, Verb
+from edgeobs.told import Ended, Late, Peak
 
 State = Literal["ok", "learning", "late", "retired", "abnormal", "silent"]
 """Of a node or zone at a glance, least to most worrying (`WORRY` has the order)."""
@@ -171,32 +172,6 @@ class Archive(Protocol):
     def lines(self, query: str, start_ns: int, end_ns: int) -> Sequence[Line]:
         """What a query in LogQL selects of a time, newest first, bounded."""
         ...
-
-
-class Late(NamedTuple):
-    """An incident that an agent raised while it was cut off, as it last told it. Nothing acts on it."""
-
-    node: str  # whose agent
-    incident: Incident
-    delivered_ns: int
-
-
-class Peak(NamedTuple):
-    """What an agent's summary says of a series that was surprising."""
-
-    name: str
-    labels: Labels
-    unit: str
-    since_ns: int  # of the first sample
-    until_ns: int  # and of the last
-    samples: int
-    mean: float
-    largest: float
-    score: float  # of the most surprising sample, decades
-
-
-Ended = Literal["resolved", "unknown"]
-"""Of a late incident: its end was told, or nobody knows whether it still holds."""
 
 
 class NodesTold(Protocol):

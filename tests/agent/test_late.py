@@ -22,8 +22,9 @@ from edgeobs.ingest.errors import Malformed
 from edgeobs.ingest.settings import Limits, Settings
 from edgeobs.series import SeriesTable
 from edgeobs.signals import SECOND, Counts, Evidence, Identity, Incident, Kind, Principal, Resource, Source
+from edgeobs.told import Late
 from edgeobs.uplink.inbox import Inbox
-from edgeobs.uplink.late import Late, late, one
+from edgeobs.uplink.late import late, one
 from edgeobs.uplink.letters import of_incident, packed
 from edgeobs.uplink.parcel import Label
 from edgeobs.uplink.receive import Receiver

@@ -10,6 +10,7 @@ from math import exp, nan, sin
 
 import pytest
 import uvicorn
+from playwright.sync_api import Browser, sync_playwright
 
 from edgeobs.signals import (
     SECOND,
@@ -24,16 +25,14 @@ from edgeobs.signals import (
     Resource,
     Verdict,
 )
+from edgeobs.told import Ended, Late, Peak
 from edgeobs.web import (
     Archive,
     Call,
     Desk,
-    Ended,
-    Late,
     Node,
     NodesTold,
     Operation,
-    Peak,
     Published,
     Said,
     Settings,
@@ -43,8 +42,18 @@ from edgeobs.web import (
     zone_state,
 )
 from edgeobs.web.api import web_app
+from tests.web.browsing import CHROMIUM, FLAGS
 
 NOW_NS = time.time_ns()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The real one, with nothing open."""
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield started
+        started.close()
 
 
 class Canned:

@@ -7,14 +7,15 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from edgeobs.web import Late, Refused
-from tests.web.test_page import CHROMIUM, CONTRAST, FLAGS, NAMELESS
+from edgeobs.told import Late
+from edgeobs.web import Refused
+from tests.web.browsing import NEEDS_CHROMIUM, opened
+from tests.web.test_page import CONTRAST, NAMELESS
 
 Serve = Callable[..., AbstractContextManager[str]]
 real = pytest.mark.real
-browsing = pytest.mark.skipif(not CHROMIUM, reason="chromium is missing: apt-get install chromium")
 LIST = "api/v1/late-incidents"
 
 
@@ -88,38 +89,15 @@ def test_who_cannot_read_says_why_and_who_has_none_has_none(
         assert (answer.status_code, answer.json()["detail"][-4:]) == (503, "swer")
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield started
-        started.close()
-
-
 @pytest.fixture
 def page(browser: Browser, canned: Any, record: Any, serve: Serve) -> Iterator[Page]:
     """The page of a site with such incidents; at the end nothing may have been said in the console."""
-    said: list[str] = []
-
-    def heard(message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
-            said.append(message.text)
-
-    with serve(canned, told=record) as url:
-        context = browser.new_context(viewport={"width": 1440, "height": 900})
-        context.set_default_timeout(10_000)
-        opened = context.new_page()
-        opened.on("console", heard)
-        opened.on("pageerror", lambda error: said.append(str(error)))
-        opened.goto(url)
-        opened.locator("#late-box").wait_for()
-        yield opened
-        context.close()
-    assert said == []
+    with serve(canned, told=record) as url, opened(browser, url, 900, "#late-box") as page:
+        yield page
 
 
 @real
-@browsing
+@NEEDS_CHROMIUM
 def test_the_page_shows_them_as_a_record_of_their_own(page: Page) -> None:
     cards = page.locator("#late > li")
     expect(cards).to_have_count(5)
@@ -137,7 +115,7 @@ def test_the_page_shows_them_as_a_record_of_their_own(page: Page) -> None:
 
 
 @real
-@browsing
+@NEEDS_CHROMIUM
 def test_they_are_filtered_by_node_and_by_end(page: Page) -> None:
     cards = page.locator("#late > li")
     page.get_by_label("agent of").select_option("edge-04")
@@ -151,7 +129,7 @@ def test_they_are_filtered_by_node_and_by_end(page: Page) -> None:
 
 
 @real
-@browsing
+@NEEDS_CHROMIUM
 def test_one_opens_with_evidence_plots_and_summaries_from_the_keyboard(page: Page) -> None:
     card = page.locator("#late > li").first
     card.locator(".incident-open").focus()
@@ -169,7 +147,7 @@ def test_one_opens_with_evidence_plots_and_summaries_from_the_keyboard(page: Pag
 
 
 @real
-@browsing
+@NEEDS_CHROMIUM
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [380, 1440])
 def test_they_can_be_read_by_everybody(page: Page, scheme: Any, width: int) -> None:

@@ -1,7 +1,6 @@
 """The page in a real browser."""
 
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -12,22 +11,15 @@ from typing import Any, Protocol
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 
 from edgeobs.signals import Action, Check, Decision, Evidence, Incident, Point, Resource
 from edgeobs.web import Node, Published, Zone
+from tests.web.browsing import NEEDS_CHROMIUM
 
-CHROMIUM = shutil.which("chromium") or ""
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.skipif(not CHROMIUM, reason="chromium is missing: apt-get install chromium"),
+    NEEDS_CHROMIUM,
 ]
 
 
@@ -39,14 +31,6 @@ class Canned(Protocol):
 
 Serve = Callable[..., AbstractContextManager[str]]
 Open = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield started
-        started.close()
 
 
 @pytest.fixture

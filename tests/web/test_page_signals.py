@@ -6,15 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from edgeobs.signals import SECOND
 from edgeobs.web import Line, Published
-from tests.web.test_page import CHROMIUM, CONTRAST, FLAGS, NAMELESS
+from tests.web.browsing import NEEDS_CHROMIUM, opened
+from tests.web.test_page import CONTRAST, NAMELESS
 
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.skipif(not CHROMIUM, reason="chromium is missing: apt-get install chromium"),
+    NEEDS_CHROMIUM,
 ]
 Serve = Callable[..., AbstractContextManager[str]]
 
@@ -30,37 +31,13 @@ class Kept:
         ]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield started
-        started.close()
-
-
 @pytest.fixture
 def page(browser: Browser, canned: Any, seen: Published, serve: Serve) -> Iterator[Page]:
     """The page of a site with logs and spans; nothing may have gone wrong on it in the end."""
-    wrong: list[str] = []
-
-    def said(message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
-            wrong.append(message.text)
-
     canned.now = seen
-    with serve(canned, archive=Kept()) as url:
-        context = browser.new_context(viewport={"width": 1440, "height": 1400})
-        context.set_default_timeout(10_000)
-        opened = context.new_page()
-        opened.on("pageerror", lambda error: wrong.append(str(error)))
-        opened.on(
-            "console", lambda said: wrong.append(said.text) if said.type in {"error", "warning"} else None
-        )
-        opened.goto(url)
-        opened.locator("#link[data-link=live]").wait_for()
-        yield opened
-        context.close()
-    assert wrong == []
+    live = "#link[data-link=live]"
+    with serve(canned, archive=Kept()) as url, opened(browser, url, 1400, live) as page:
+        yield page
 
 
 def test_the_service_graph_marks_what_is_surprising(page: Page) -> None:

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, HttpCredentials, Page, expect, sync_playwright
+from playwright.sync_api import Browser, HttpCredentials, Page, expect
 
 from edgeobs.signals import Action, Check, Decision, Resource
 from edgeobs.web import Explained, Published, Refused, Settings, Step
-from tests.web.test_page import CHROMIUM, CONTRAST, FLAGS, NAMELESS
+from tests.web.browsing import NEEDS_CHROMIUM
+from tests.web.test_page import CONTRAST, NAMELESS
 
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.skipif(not CHROMIUM, reason="chromium is missing: apt-get install chromium"),
+    NEEDS_CHROMIUM,
 ]
 Serve = Callable[..., AbstractContextManager[str]]
 Open = Callable[..., Page]
@@ -50,14 +51,6 @@ class Fake:
         drain = Decision("d", act, "held", "approved", "waits for a person", checks, False, 1)
         fine = replace(drain, action=replace(act, verb="cordon"), verdict="allowed", checks=checks[:1])
         return Explained((), (drain,), (fine,))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield started
-        started.close()
 
 
 @pytest.fixture

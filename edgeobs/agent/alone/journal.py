@@ -158,9 +158,8 @@ class Journal:
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
-            yield
-        except sqlite3.Error as error:
-            raise JournalError(f"{self.path}: {sqlite.reason(error, _REASONS)}") from error
+            with sqlite.explained(self.path, _REASONS, JournalError):
+                yield
         except OSError as error:
             raise JournalError(f"{self.path}: {error.strerror or error}") from error
 
