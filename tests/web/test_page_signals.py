@@ -61,7 +61,7 @@ def test_the_service_graph_marks_what_is_surprising(page: Page) -> None:
 def test_a_site_without_spans_has_no_graph(page: Page, canned: Any) -> None:
     expect(page.locator("#services-box")).to_be_visible()
     canned.publish(calls=())
-    expect(page.locator("#services-box")).to_be_hidden()
+    expect(page.locator("#services-box")).to_be_hidden(timeout=15_000)  # the page asks every 5 s
 
 
 def test_evidence_of_logs_and_spans(page: Page, canned: Any) -> None:
